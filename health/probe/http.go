@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/health"
+)
+
+const (
+	// userAgent is what ELB's checkers call themselves; targets' access logs
+	// are filtered by it.
+	userAgent = "ELB-HealthChecker/2.0"
+
+	// maxHead bounds what is read of a target before the end of its response
+	// head, interim responses included.
+	maxHead = 32 << 10
+
+	// maxInterim is how many 1xx responses may come before the response.
+	maxInterim = 8
+
+	// drainBytes and drainTime bound how much of a body is read, and for how
+	// long. The body means nothing to a check, but closing a connection with
+	// bytes unread resets it, which targets then log as an error.
+	drainBytes = 16 << 10
+	drainTime  = 100 * time.Millisecond
+)
+
+var (
+	errHeadTooLong    = fmt.Errorf("response head longer than %d bytes", maxHead)
+	errManyInterim    = fmt.Errorf("more than %d interim responses", maxInterim)
+	errNoResponse     = errors.New("connection closed before a response")
+	errHeadIncomplete = errors.New("connection closed within the response head")
+)
+
+// httpProber passes when the target answers a GET with a status that the
+// matcher knows, over TLS if tls is set.
+type httpProber struct {
+	tcpProber
+	request []byte
+	matcher config.Matcher
+	tls     *tls.Config // nil for HTTP
+}
+
+func newHTTPProber(t tcpProber, check config.HealthCheck, host string) *httpProber {
+	if host == "" {
+		host = t.addr
+	}
+	path := check.Path
+	if path == "" {
+		path = "/"
+	}
+	p := &httpProber{
+		tcpProber: t,
+		request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nUser-Agent: %s\r\n\r\n",
+			path, host, userAgent),
+		matcher: check.Matcher,
+	}
+	if check.Protocol == config.HTTPS {
+		p.tls = &tls.Config{
+			// ELB does not verify targets: they carry self-signed or expired
+			// certificates, and what a check asks for is no secret.
+			InsecureSkipVerify: true,
+			// ELB still speaks to TLS 1.0 targets.
+			MinVersion: tls.VersionTLS10,
+			ServerName: serverName(host),
+		}
+	}
+	return p
+}
+
+// serverName is the name to ask a target for by SNI: host without its port,
+// none where that is an address (RFC 6066 section 3), which is crypto/tls's
+// own rule.
+func serverName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}
+
+// Probe implements Prober.
+func (p *httpProber) Probe(ctx context.Context) health.Result {
+	start := time.Now()
+	conn, err := p.dial(ctx, "tcp", p.addr)
+	if err != nil {
+		return failure(ctx, err, start)
+	}
+	defer conn.Close()
+	// Whatever blocks on the connection returns once ctx is done.
+	raw := conn
+	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	if p.tls != nil {
+		secure := tls.Client(conn, p.tls)
+		if err := secure.Handshake(); err != nil {
+			return failure(ctx, err, start)
+		}
+		conn = secure
+		defer secure.Close() // says close_notify, before conn is closed
+	}
+	if _, err := conn.Write(p.request); err != nil {
+		return failure(ctx, err, start)
+	}
+	r := readers.Get().(*headReader)
+	defer r.release()
+	r.reset(conn)
+	res, err := r.readResponse()
+	if err != nil {
+		return failure(ctx, err, start)
+	}
+	result := health.Result{
+		OK:         p.matcher.Match(res.StatusCode),
+		StatusCode: res.StatusCode,
+		Latency:    time.Since(start),
+	}
+	if !result.OK {
+		result.Reason = health.TargetResponseCodeMismatch
+	}
+	if stop() { // else the deadline that is set must stay
+		conn.SetReadDeadline(time.Now().Add(drainTime))
+		io.CopyN(io.Discard, res.Body, drainBytes)
+	}
+	return result
+}
+
+// headReader reads a response head of at most maxHead bytes.
+type headReader struct {
+	limit io.LimitedReader
+	buf   *bufio.Reader
+}
+
+var readers = sync.Pool{New: func() any {
+	r := &headReader{}
+	r.buf = bufio.NewReaderSize(&r.limit, 2<<10)
+	return r
+}}
+
+func (r *headReader) reset(src io.Reader) {
+	r.limit = io.LimitedReader{R: src, N: maxHead}
+	r.buf.Reset(&r.limit)
+}
+
+func (r *headReader) release() {
+	r.reset(nil)
+	readers.Put(r)
+}
+
+// readResponse reads up to the end of the head of the final response. Its
+// body, which is not read yet, ends at maxHead plus drainBytes at the latest.
+func (r *headReader) readResponse() (*http.Response, error) {
+	for range maxInterim + 1 {
+		res, err := http.ReadResponse(r.buf, nil)
+		switch {
+		case err == nil:
+		case errors.Is(err, io.ErrUnexpectedEOF) && r.limit.N <= 0:
+			return nil, errHeadTooLong
+		case errors.Is(err, io.ErrUnexpectedEOF) && r.limit.N == maxHead:
+			return nil, errNoResponse
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, errHeadIncomplete
+		default:
+			return nil, err
+		}
+		if res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
+			r.limit.N += drainBytes
+			return res, nil
+		}
+	}
+	return nil, errManyInterim
+}
