@@ -1,0 +1,338 @@
+package netio
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/elbow-lb/elbow/internal/clock"
+)
+
+// maxIdleWorkers bounds the warm workers that one loop keeps. A worker that
+// finds the list full ends.
+const maxIdleWorkers = 256
+
+// trimInterval is how often spare workers are let go.
+const trimInterval = 10 * time.Second
+
+// Options configures an Engine. The zero value works.
+type Options struct {
+	// Loops is the number of epoll instances; 0 means GOMAXPROCS.
+	Loops int
+	// Clock drives deadlines; nil means the real one. Tests pass a fake.
+	Clock clock.Clock
+	// OnPanic is told of a panic in a Task, on its goroutine, with the task
+	// that panicked; it must close that task's connections. Nil lets panics
+	// crash the program.
+	OnPanic func(t Task, value any)
+}
+
+// Engine is a set of loops that share one descriptor table.
+type Engine struct {
+	loops   []*Loop
+	table   table
+	clock   clock.Clock
+	real    bool
+	start   time.Time
+	onPanic func(Task, any)
+	next    atomic.Uint32 // round robin over loops
+	gen     atomic.Uint32
+
+	closing chan struct{}
+	running sync.WaitGroup
+}
+
+// New starts an engine. Close it to stop its goroutines.
+func New(o Options) (*Engine, error) {
+	e := &Engine{clock: o.Clock, onPanic: o.OnPanic, closing: make(chan struct{})}
+	if e.clock == nil {
+		e.clock = clock.Real
+	}
+	_, fake := e.clock.(*clock.Fake)
+	e.real = !fake
+	e.start = e.clock.Now()
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return nil, fmt.Errorf("netio: read the descriptor limit: %w", err)
+	}
+	e.table.init(min(lim.Max, maxDescriptors))
+	n := o.Loops
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	for i := range n {
+		l, err := newLoop(e, i)
+		if err != nil {
+			e.Close()
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+		e.running.Add(1)
+		go l.run()
+	}
+	return e, nil
+}
+
+// Loops returns how many loops the engine has.
+func (e *Engine) Loops() int { return len(e.loops) }
+
+// Loop returns loop i.
+func (e *Engine) Loop(i int) *Loop { return e.loops[i] }
+
+// Conns returns how many descriptors are registered.
+func (e *Engine) Conns() int {
+	n := 0
+	for _, l := range e.loops {
+		n += int(l.conns.Load())
+	}
+	return n
+}
+
+// Busy returns how many workers run a task.
+func (e *Engine) Busy() int {
+	n := 0
+	for _, l := range e.loops {
+		n += int(l.workers.busy.Load())
+	}
+	return n
+}
+
+// Nanotime reads the clock: nanoseconds since the engine started, monotonic.
+func (e *Engine) Nanotime() int64 {
+	if e.real {
+		return int64(time.Since(e.start))
+	}
+	return int64(e.clock.Now().Sub(e.start))
+}
+
+// Time converts an engine time to a wall-clock time.
+func (e *Engine) Time(nano int64) time.Time { return e.start.Add(time.Duration(nano)) }
+
+// Start is the wall-clock time of engine time 0.
+func (e *Engine) Start() time.Time { return e.start }
+
+// pick returns the loop with the fewest connections, starting somewhere else
+// each time.
+func (e *Engine) pick() *Loop {
+	n := uint32(len(e.loops))
+	s := e.next.Add(1)
+	best := e.loops[s%n]
+	for i := uint32(1); i < n; i++ {
+		if l := e.loops[(s+i)%n]; l.conns.Load() < best.conns.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// Close closes every parked connection, stops the loops and waits until all
+// workers have ended. Workers that sleep are woken as if their connection had
+// been reset. Acceptors must be closed before.
+func (e *Engine) Close() {
+	close(e.closing)
+	for _, l := range e.loops {
+		l.wheel.stop()
+		l.file.Close()
+		l.workers.trim(true)
+	}
+	// What is registered may be parked (close it here), slept on (wake it, its
+	// worker closes it) or running (it will find its next wait refused).
+	for e.table.live.Load() > 0 {
+		e.table.each(func(c *Conn) {
+			c.hangup.Or(hangFIN | hangReset)
+			if c.Claim() {
+				c.Close()
+				return
+			}
+			sysShutdown(c.fd)
+			c.loop.wakeWrite(c, 0)
+			c.loop.wakeRead(c, 0)
+		})
+		time.Sleep(time.Millisecond)
+	}
+	e.running.Wait()
+}
+
+// Loop is one epoll instance and its goroutine.
+type Loop struct {
+	Index  int
+	engine *Engine
+	epfd   int
+	file   *os.File
+	raw    syscall.RawConn
+	events [maxEvents]epollEvent
+
+	wheel   wheel
+	workers workers
+
+	_     [64]byte // what follows is written by many and often
+	now   atomic.Int64
+	conns atomic.Int64
+	_     [48]byte
+}
+
+// maxEvents is how many events one epoll_wait returns. When it returns that
+// many there may be more, and the loop asks again.
+const maxEvents = 512
+
+func newLoop(e *Engine, i int) (*Loop, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("netio: create epoll: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("netio: make epoll non-blocking: %w", err)
+	}
+	l := &Loop{Index: i, engine: e, epfd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	if l.raw, err = l.file.SyscallConn(); err != nil {
+		l.file.Close()
+		return nil, fmt.Errorf("netio: hand epoll to the netpoller: %w", err)
+	}
+	l.wheel.init(l)
+	return l, nil
+}
+
+// Engine returns the engine that l belongs to.
+func (l *Loop) Engine() *Engine { return l.engine }
+
+// Now is the time of the last batch of events, in engine time.
+func (l *Loop) Now() int64 { return l.now.Load() }
+
+// run is the goroutine of a loop. The callback of RawConn.Read is called each
+// time the epoll descriptor became readable; between the calls the goroutine is
+// parked in Go's netpoller.
+func (l *Loop) run() {
+	defer l.engine.running.Done()
+	// The error is os.ErrClosed: Engine.Close closed the file.
+	_ = l.raw.Read(func(uintptr) bool {
+		for {
+			n := sysEpollWait(l.epfd, &l.events)
+			if n > 0 {
+				l.now.Store(l.engine.Nanotime())
+				if l.dispatch(n) {
+					continue // an acceptor stopped at its bound
+				}
+			}
+			if n < maxEvents {
+				return false
+			}
+			runtime.Gosched() // let the workers just woken run
+		}
+	})
+}
+
+// dispatch hands out n events. It returns true when a listening socket may
+// have more connections to accept.
+func (l *Loop) dispatch(n int) (more bool) {
+	for i := range l.events[:n] {
+		ev := &l.events[i]
+		c := l.engine.table.get(ev.fd)
+		if c == nil || c.gen != ev.gen {
+			continue // closed since
+		}
+		if c.accept != nil {
+			more = c.accept.onReadable(l) || more
+			continue
+		}
+		if ev.events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			c.hangup.Or(hangFIN | hangReset)
+		} else if ev.events&unix.EPOLLRDHUP != 0 {
+			c.hangup.Or(hangFIN)
+		}
+		if c.w.Load() != nil && ev.events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			l.wakeWrite(c, 0)
+		}
+		if ev.events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			l.wakeRead(c, 0)
+		}
+	}
+	return more
+}
+
+// wakeRead tells c's owner, or whoever parked it, that it is readable.
+func (l *Loop) wakeRead(c *Conn, token uint8) {
+	for {
+		switch s := c.r.Load(); s {
+		case nil:
+			if c.r.CompareAndSwap(nil, stReady) {
+				return
+			}
+		case stReady, stClosed:
+			return
+		case stParked:
+			c.parker.Ready(c)
+			return
+		default:
+			if c.r.CompareAndSwap(s, nil) {
+				s.worker.tokens <- s.tag | token
+				return
+			}
+		}
+	}
+}
+
+// wakeWrite tells c's owner, if it asked, that c is writable.
+func (l *Loop) wakeWrite(c *Conn, token uint8) {
+	for {
+		switch s := c.w.Load(); s {
+		case nil, stReady, stClosed:
+			return
+		case stArmed:
+			if c.w.CompareAndSwap(stArmed, stReady) {
+				return
+			}
+		default:
+			if c.w.CompareAndSwap(s, stArmed) {
+				s.worker.tokens <- s.tag | token
+				return
+			}
+		}
+	}
+}
+
+// Register puts a connected socket into l, parked. From then on p may be told
+// of it at once. On failure the descriptor is closed.
+func (l *Loop) Register(c *Conn, fd int, p Parker, timeout time.Duration) Status {
+	c.r.Store(stParked)
+	return l.register(c, fd, p, tickAfter(l.engine.Nanotime(), timeout))
+}
+
+// registerOwned puts a socket into l that the caller owns.
+func (l *Loop) registerOwned(c *Conn, fd int, p Parker) Status {
+	return l.register(c, fd, p, noDeadline)
+}
+
+func (l *Loop) register(c *Conn, fd int, p Parker, deadline uint32) Status {
+	e := l.engine
+	c.loop, c.parker, c.fd = l, p, int32(fd)
+	c.gen = e.gen.Add(1)
+	c.deadline.Store(deadline)
+	c.filed.Store(math.MaxUint32)
+	if !e.table.set(c.fd, c) {
+		sysClose(c.fd)
+		return NoDescriptors
+	}
+	l.conns.Add(1)
+	l.wheel.file(c, min(deadline, tickOf(e.Nanotime())+wheelSlots-1))
+	ev := epollEvent{
+		events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&math.MaxUint32,
+		fd:     c.fd, gen: c.gen,
+	}
+	if sysEpollAdd(l.epfd, c.fd, &ev) != 0 {
+		e.table.clear(c.fd)
+		l.conns.Add(-1)
+		c.r.Store(stClosed)
+		c.w.Store(stClosed)
+		sysClose(c.fd)
+		return NoDescriptors
+	}
+	return OK
+}

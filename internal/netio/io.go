@@ -1,0 +1,161 @@
+package netio
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TryRead reads what is there. Again means nothing is; then, and after a read
+// that did not fill p while c is not hung up, c may be parked or waited for.
+func (c *Conn) TryRead(p []byte) (int, Status) {
+	n, e := sysRead(c.fd, p)
+	switch {
+	case e == 0 && n > 0:
+		return n, OK
+	case e == 0:
+		return 0, EOF
+	case e == syscall.EAGAIN || e == syscall.EINTR:
+		return 0, Again
+	}
+	return 0, Reset
+}
+
+// Read reads at least one byte, waiting until timeout from now for it.
+func (w *Worker) Read(c *Conn, p []byte, timeout time.Duration) (int, Status) {
+	for {
+		n, s := c.TryRead(p)
+		if s != Again {
+			return n, s
+		}
+		c.SetDeadline(w.Now, timeout)
+		if !w.WaitRead(c) {
+			return 0, TimedOut
+		}
+	}
+}
+
+// Peek tells whether an idle connection is still good: Again when there is
+// nothing to read, as there should be; EOF, Reset or OK when there is.
+func (c *Conn) Peek() Status {
+	n, e := sysPeek(c.fd)
+	switch {
+	case e == syscall.EAGAIN:
+		return Again
+	case e != 0:
+		return Reset
+	case n == 0:
+		return EOF
+	}
+	return OK
+}
+
+// TryWrite writes what fits. After Again the connection is armed: wait for it
+// with WaitAny{Write: true}, and call Disarm when done.
+func (c *Conn) TryWrite(p []byte) (int, Status) {
+	n, e := sysWrite(c.fd, p, 0)
+	if e == syscall.EAGAIN {
+		if c.w.CompareAndSwap(nil, stArmed) {
+			n, e = sysWrite(c.fd, p, 0)
+		}
+	}
+	switch e {
+	case 0:
+		return n, OK
+	case syscall.EAGAIN, syscall.EINTR:
+		return 0, Again
+	}
+	return 0, Reset
+}
+
+// Disarm says that the owner does not care for writability any more.
+func (c *Conn) Disarm() {
+	if c.w.Load() != nil {
+		c.w.Store(nil)
+	}
+}
+
+// Write writes all of p. The peer may take timeout for each part that it
+// accepts.
+func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
+	n, e := sysWrite(c.fd, p, 0)
+	if e == 0 && n == len(p) {
+		return OK
+	}
+	if e == 0 {
+		p = p[n:]
+	}
+	defer c.Disarm()
+	for {
+		n, s := c.TryWrite(p)
+		switch s {
+		case OK:
+			if p = p[n:]; len(p) == 0 {
+				return OK
+			}
+		case Again:
+			c.SetDeadline(w.Now, timeout)
+			if !w.waitWrite(c) {
+				return TimedOut
+			}
+		default:
+			return s
+		}
+	}
+}
+
+// maxVectors is how many slices one writev takes; more are sent in turns.
+const maxVectors = 16
+
+// Writev writes all of bufs, in order, without joining them. Empty slices are
+// skipped. bufs is not changed.
+func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
+	for len(bufs) > 0 {
+		k, total := 0, 0
+		for len(bufs) > 0 && k < maxVectors {
+			b := bufs[0]
+			bufs = bufs[1:]
+			if len(b) == 0 {
+				continue
+			}
+			w.iov[k].Base = &b[0]
+			w.iov[k].SetLen(len(b))
+			total += len(b)
+			k++
+		}
+		if s := w.writevAll(c, w.iov[:k], total, timeout); s != OK {
+			return s
+		}
+	}
+	return OK
+}
+
+func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Duration) Status {
+	if total == 0 {
+		return OK
+	}
+	n, e := sysWritev(c.fd, iov)
+	if e == 0 && n == total {
+		return OK
+	}
+	if e != 0 {
+		if e != syscall.EAGAIN && e != syscall.EINTR {
+			return Reset
+		}
+		n = 0
+	}
+	// The slow path: finish slice by slice.
+	for i := range iov {
+		b := bytesOf(&iov[i])
+		if n >= len(b) {
+			n -= len(b)
+			continue
+		}
+		if s := w.Write(c, b[n:], timeout); s != OK {
+			return s
+		}
+		n = 0
+	}
+	return OK
+}

@@ -1,0 +1,4 @@
+package netio
+
+// epollEventPad is the padding in struct epoll_event: none, it is packed.
+const epollEventPad = 0
