@@ -1,0 +1,137 @@
+package balancer
+
+import (
+	"sync/atomic"
+
+	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/health"
+	"github.com/elbow-lb/elbow/internal/metrics"
+)
+
+// Group is a target group in one Snapshot.
+type Group struct {
+	// Immutable after Compile.
+	Name          string
+	Config        *config.TargetGroup
+	Targets       []*Target              // all registered ones, in the order of the configuration
+	LoadBalancers []*config.LoadBalancer // those with an action that forwards here; none: ELB's Target.NotInUse
+	Metrics       *metrics.Group
+
+	// pickers holds one picker for the group and, with cross-zone load
+	// balancing off, one for each zone after it: a rotation that zones shared
+	// would have each zone see only some of its positions.
+	pickers []Picker
+
+	eligible atomic.Pointer[eligible]
+}
+
+// eligible is the targets of a group that may be picked. It never changes; a
+// health edge replaces it.
+type eligible struct {
+	all      scope
+	zones    []scope // by zone; nil with cross-zone load balancing on
+	failOpen bool    // in any of them
+	counts   Counts
+}
+
+// scope is the eligible targets of a group or of one of its zones.
+type scope struct {
+	targets  []*Target
+	failOpen bool
+}
+
+// Counts is how many targets of a group are in which state.
+type Counts struct {
+	Registered int
+	Healthy    int // HealthyHostCount
+	Unhealthy  int // UnHealthyHostCount
+}
+
+// Pick is what a choice of target depends on.
+type Pick struct {
+	Random  uint64  // uniform over all 64 bits; the one given to Forward.Choose will do
+	Zone    int     // zone of the address that the client came to, or config.NoZone
+	Exclude *Target // one that just failed; skipped when another is eligible. Nil: none
+}
+
+// Pick returns a target by the group's algorithm, or nil when there is none to
+// pick: the group, or with cross-zone load balancing off the zone, has no
+// target. It does not block, allocate or take a lock, and it counts nothing:
+// the caller raises State.Outstanding.
+//
+// With cross-zone load balancing off, work that came to no zone in particular
+// may go to all zones.
+func (g *Group) Pick(p *Pick) *Target {
+	e := g.eligible.Load()
+	s, picker := &e.all, g.pickers[0]
+	if uint(p.Zone) < uint(len(e.zones)) {
+		s, picker = &e.zones[p.Zone], g.pickers[1+p.Zone]
+	}
+	switch len(s.targets) {
+	case 0:
+		return nil
+	case 1:
+		return s.targets[0]
+	}
+	return picker.Pick(s.targets, p.Random, p.Exclude)
+}
+
+// Refresh rebuilds the set of eligible targets from the health of each. Calls
+// must not overlap, or the one that saw older health could finish last: see
+// Live.HealthChanged.
+func (g *Group) Refresh() {
+	e := &eligible{all: newScope(g.Targets)}
+	e.failOpen = e.all.failOpen
+	if zones := len(g.pickers) - 1; zones > 0 {
+		e.zones = make([]scope, zones)
+		for zone := range e.zones {
+			e.zones[zone] = newScope(inZone(g.Targets, zone))
+			e.failOpen = e.failOpen || e.zones[zone].failOpen
+		}
+	}
+	e.counts.Registered = len(g.Targets)
+	for _, t := range g.Targets {
+		switch state, _ := t.State.Health.Load(); state {
+		case health.StateHealthy:
+			e.counts.Healthy++
+		case health.StateUnhealthy:
+			e.counts.Unhealthy++
+		}
+	}
+	g.eligible.Store(e)
+}
+
+// FailOpen tells whether the group has targets but none that is known to be
+// well, so that work goes to all of them. With cross-zone load balancing off it
+// tells whether that is so in any zone.
+func (g *Group) FailOpen() bool { return g.eligible.Load().failOpen }
+
+// Counts returns how many targets were in which state at the last Refresh.
+func (g *Group) Counts() Counts { return g.eligible.Load().counts }
+
+// newScope returns which of the targets are eligible, in their order.
+func newScope(targets []*Target) scope {
+	well := make([]*Target, 0, len(targets))
+	for _, t := range targets {
+		switch state, _ := t.State.Health.Load(); state {
+		case health.StateHealthy, health.StateUnavailable:
+			well = append(well, t)
+		}
+	}
+	if len(well) > 0 {
+		return scope{targets: well}
+	}
+	return scope{targets: targets, failOpen: len(targets) > 0}
+}
+
+// inZone returns the targets of a zone, in their order. A target of no zone
+// stands in all of them.
+func inZone(targets []*Target, zone int) []*Target {
+	var in []*Target
+	for _, t := range targets {
+		if t.Zone == zone || t.Zone == config.NoZone {
+			in = append(in, t)
+		}
+	}
+	return in
+}
