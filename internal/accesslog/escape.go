@@ -16,32 +16,40 @@ func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 func plain(b, low byte) bool { return b >= low && b < 0x7f && b != '"' && b != '\\' }
 
 // plainPrefix returns how many bytes at the start of s are plain. It looks at
-// eight bytes at a time, which makes the common case, in which nothing needs
-// escaping, three times as fast as a loop over a table.
+// eight bytes at a time, the last eight again where the length is no multiple of
+// eight: in the common case, in which nothing needs escaping, no byte is looked
+// at alone.
 func plainPrefix(s []byte, low byte) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	lows := ones * uint64(low)
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64(s[i:])
-		quote := x ^ ones*'"'
-		slash := x ^ ones*'\\'
-		del := x ^ ones*0x7f
-		// For each byte, the high bit of v-n is set when v < n; a borrow from
-		// a lower byte can set it wrongly, but only when that lower byte is
-		// one to escape, so the word as a whole is judged rightly.
-		bad := (x-lows)&^x | (quote-ones)&^quote | (slash-ones)&^slash | (del-ones)&^del | x
-		if bad&highs != 0 {
+		if !plainWord(binary.LittleEndian.Uint64(s[i:]), low) {
 			break
 		}
+	}
+	if n := len(s); n >= 8 && i+8 > n && plainWord(binary.LittleEndian.Uint64(s[n-8:]), low) {
+		return n
 	}
 	for i < len(s) && plain(s[i], low) {
 		i++
 	}
 	return i
+}
+
+// plainWord reports whether all eight bytes of x are plain.
+func plainWord(x uint64, low byte) bool {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	lows := ones * uint64(low)
+	quote := x ^ ones*'"'
+	slash := x ^ ones*'\\'
+	del := x ^ ones*0x7f
+	// For each byte, the high bit of v-n is set when v < n; a borrow from a
+	// lower byte can set it wrongly, but only when that lower byte is one to
+	// escape, so the word as a whole is judged rightly.
+	bad := (x-lows)&^x | (quote-ones)&^quote | (slash-ones)&^slash | (del-ones)&^del | x
+	return bad&highs == 0
 }
 
 // appendEscaped appends s so that it cannot end its field or its line: every

@@ -128,7 +128,6 @@ func (l *Log) Append(i int, r *Record) {
 	if s.closed || !s.makeRoom(r, l.opts.Format) {
 		s.mu.Unlock()
 		l.dropped.Add(1)
-		l.signal()
 		return
 	}
 	before := len(s.active)

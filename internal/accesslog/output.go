@@ -41,7 +41,7 @@ func openOutput(path string) (*output, error) {
 	var fd int
 	var err error
 	if path == Stdout {
-		fd, err = unix.FcntlInt(os.Stdout.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		fd, err = unix.FcntlInt(uintptr(unix.Stdout), unix.F_DUPFD_CLOEXEC, 3)
 	} else {
 		// O_NONBLOCK does nothing to a regular file; a named pipe without a
 		// reader then fails (ENXIO) instead of waiting for one.
@@ -62,7 +62,7 @@ func openOutput(path string) (*output, error) {
 // write writes b and returns how much of it. It fails with
 // os.ErrDeadlineExceeded when a pipe takes nothing for some time.
 func (o *output) write(b []byte) (n int, err error) {
-	for n < len(b) {
+	for busy := 0; n < len(b); {
 		chunk := b[n:]
 		if !o.regular {
 			chunk = chunk[:wholeLines(chunk, pipeChunk)]
@@ -73,7 +73,11 @@ func (o *output) write(b []byte) (n int, err error) {
 		m, err := retry(func() (int, error) { return unix.Write(o.fd, chunk) })
 		n += max(m, 0)
 		if err == unix.EAGAIN {
-			continue // another writer of the pipe was faster
+			// Another writer of the pipe was faster. Not for ever, though.
+			if busy++; busy < 100 {
+				continue
+			}
+			err = os.ErrDeadlineExceeded
 		}
 		if err != nil {
 			return n, o.wrap(err)

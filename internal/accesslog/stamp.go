@@ -5,15 +5,18 @@ import (
 	"time"
 )
 
-// stamper formats times. It keeps the text of the two seconds it saw last: a
-// line has two times, and under load nearly all lines fall into the same
-// seconds.
+// stamper formats times. It keeps the text of recent seconds: a line has two
+// times, and under load nearly all lines fall into the same few seconds. Sixteen
+// of them, so that requests that take some seconds do not evict each other; with
+// two, a steady duration of an even number of seconds missed on every line.
 type stamper struct {
-	cached [2]struct {
-		sec   int64
-		valid bool
-		text  [len("2006-01-02T15:04:05")]byte
-	}
+	recent [16]second
+}
+
+type second struct {
+	unix  int64
+	valid bool
+	text  [len("2006-01-02T15:04:05")]byte
 }
 
 // appendTime appends ns, a Unix time in nanoseconds, as ISO 8601 in UTC with
@@ -25,10 +28,10 @@ func (s *stamper) appendTime(dst []byte, ns int64) []byte {
 		sec--
 		rest += 1e9
 	}
-	c := &s.cached[sec&1]
-	if c.sec != sec || !c.valid {
+	c := &s.recent[sec&int64(len(s.recent)-1)]
+	if c.unix != sec || !c.valid {
 		time.Unix(sec, 0).UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05")
-		c.sec, c.valid = sec, true
+		c.unix, c.valid = sec, true
 	}
 	dst = append(dst, c.text[:]...)
 	dst = append(dst, '.')
@@ -36,14 +39,15 @@ func (s *stamper) appendTime(dst []byte, ns int64) []byte {
 	return append(dst, 'Z')
 }
 
-// appendDigits appends n with exactly width digits, padded with zeros.
+// appendDigits appends n with exactly width digits (at most eight), padded with zeros.
 func appendDigits(dst []byte, n uint64, width int) []byte {
-	var digits [20]byte
-	for i := width - 1; i >= 0; i-- {
-		digits[i] = byte('0' + n%10)
+	const zeros = "00000000"
+	dst = append(dst, zeros[:width]...)
+	for i := len(dst) - 1; n > 0 && i >= len(dst)-width; i-- {
+		dst[i] = byte('0' + n%10)
 		n /= 10
 	}
-	return append(dst, digits[:width]...)
+	return dst
 }
 
 // appendSeconds appends a duration of ns nanoseconds as seconds with three

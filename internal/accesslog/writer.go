@@ -50,23 +50,30 @@ func (w *writer) run() {
 	}
 }
 
-// drain writes every buffer that is full or has at least min bytes.
+// drain writes every buffer that is full or has at least min bytes: at most
+// two per shard, so that one busy shard does not keep the others waiting.
 func (w *writer) drain(min int) error {
 	w.reopen()
 	err := w.resume()
-	for i := range w.log.shards {
-		s := &w.log.shards[i]
-		for err == nil {
-			b := s.take(min)
-			if b == nil {
-				break
-			}
-			w.stalled.shard, w.stalled.buf, w.stalled.off = s, b, 0
-			err = w.resume()
-		}
+	for i := 0; i < len(w.log.shards) && err == nil; i++ {
+		err = w.drainShard(&w.log.shards[i], min)
 	}
 	w.report(err)
 	return err
+}
+
+func (w *writer) drainShard(s *shard, min int) error {
+	for range 2 {
+		b := s.take(min)
+		if b == nil {
+			return nil
+		}
+		w.stalled.shard, w.stalled.buf, w.stalled.off = s, b, 0
+		if err := w.resume(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resume writes what is stalled, if anything, and gives the buffer back.
