@@ -25,6 +25,9 @@ type Model struct {
 	Hash string
 	// Files lists every file read, in load order, for the watcher.
 	Files []string
+	// Includes lists the patterns of include that new files may come to
+	// match, for the watcher.
+	Includes []string
 	// Warnings are things an operator should know that do not stop the
 	// configuration from taking effect.
 	Warnings []Diagnostic
