@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +28,35 @@ func TestExamples(t *testing.T) {
 	files = append(files, filepath.Join("container", "elbow.yaml"))
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) { load(t, file) })
+	}
+}
+
+// TestEverything holds the commented example to the registry: it shows every
+// attribute that has behaviour, with its default.
+func TestEverything(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("examples", "everything.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string][]string{} // by key, as two kinds of resource may share one
+	for _, m := range regexp.MustCompile(`(?m)^ +([a-z0-9_]+\.[a-z0-9_.]+): +(\S+)`).FindAllStringSubmatch(string(data), -1) {
+		shown[m[1]] = append(shown[m[1]], m[2])
+	}
+	for _, a := range config.Attributes() {
+		if a.NotYet || !a.Types.Has(config.Application) {
+			continue
+		}
+		i := slices.Index(shown[a.Key], a.Default)
+		if i < 0 {
+			t.Errorf("%s of a %s is not shown with its default %q, but with %q", a.Key, a.Owner, a.Default, shown[a.Key])
+			continue
+		}
+		shown[a.Key] = slices.Delete(shown[a.Key], i, i+1)
+	}
+	for key, values := range shown {
+		if len(values) > 0 {
+			t.Errorf("%s is shown as %q, but has no such behaviour", key, values)
+		}
 	}
 }
 
