@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -135,6 +134,11 @@ func (a *Attribute) Allowed() string {
 	return fmt.Sprintf("text of at most %d characters", a.Max)
 }
 
+// supportedWords are the words of a WordAttribute that have behaviour.
+func (a *Attribute) supportedWords() []string {
+	return slices.DeleteFunc(slices.Clone(a.Words), func(w string) bool { return slices.Contains(a.NotYetWords, w) })
+}
+
 // check parses a value, and says what is wrong with it. It does not look at
 // NotYet.
 func (a *Attribute) check(text string) (v attributeValue, ok bool) {
@@ -239,8 +243,7 @@ func readAttribute(r *reporter, p pair, path string, of attributeOf, a attribute
 	case unsupported && row.NotYet:
 		r.errorf(p.value, path, "%s is not supported yet; only the default, %s, is", abbreviate(p.value.raw), def)
 	case unsupported:
-		supported := slices.DeleteFunc(slices.Clone(row.Words), func(w string) bool { return slices.Contains(row.NotYetWords, w) })
-		r.errorf(p.value, path, "%s is not supported yet; it must be %s", abbreviate(p.value.raw), orList(supported))
+		r.errorf(p.value, path, "%s is not supported yet; it must be %s", abbreviate(p.value.raw), orList(row.supportedWords()))
 	case row.set != nil:
 		row.set(&a, v)
 	}
@@ -298,10 +301,4 @@ func (a *Attribute) owners() string {
 		s += " with target type " + a.TargetTypes[0].String()
 	}
 	return s
-}
-
-// integerDefault is Default as a number, for the schema.
-func (a *Attribute) integerDefault() (int, bool) {
-	n, err := strconv.Atoi(a.Default)
-	return n, err == nil
 }
