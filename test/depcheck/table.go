@@ -26,7 +26,7 @@ var rows = []row{
 	{"mechanism", []string{
 		"internal/netio", "internal/connpool", "internal/httpmsg", "internal/http1", "internal/http2",
 		"internal/packet", "internal/geneve", "internal/flow", "internal/metrics", "internal/accesslog",
-		"internal/upgrade", "internal/clock", "internal/resolve", "internal/invariants",
+		"internal/upgrade", "internal/clock", "internal/resolve",
 	}},
 }
 
@@ -37,8 +37,8 @@ var edges = map[string][]string{
 	"listener/gateway":     {"listener"},
 	"balancer":             {"balancer/rule", "balancer/sticky", "balancer/maglev"},
 
-	"internal/netio":     {"internal/clock", "internal/invariants"},
-	"internal/connpool":  {"internal/netio", "internal/clock", "internal/invariants"},
+	"internal/netio":     {"internal/clock"},
+	"internal/connpool":  {"internal/netio", "internal/clock"},
 	"internal/http1":     {"internal/httpmsg"},
 	"internal/http2":     {"internal/httpmsg"},
 	"internal/geneve":    {"internal/packet"},
@@ -85,11 +85,6 @@ var limits = []limit{
 		"github.com/fsnotify/fsnotify/...",
 		[]string{"config/file"},
 		"files are watched in one place",
-	},
-	{
-		"net/http",
-		[]string{"cmd/elbow/...", "api/admin/...", "health/probe", "internal/metrics"},
-		"the data path has its own codecs; net/http is for the admin API, its metrics page and probes",
 	},
 }
 
