@@ -79,12 +79,16 @@ fuzz-short:
 	@$(GO) run ./test/fuzz -time $(SHORTFUZZ) -record $(RECORDS)/fuzz.json
 
 .PHONY: bench
-bench: ## Measure against HAProxy and nginx (BENCHFLAGS=... for more)
+bench: build bench-peers ## Measure against HAProxy and nginx (BENCHFLAGS='-only ... -rounds ...')
 	$(GO) run ./bench $(BENCHFLAGS)
 
 .PHONY: bench-short
-bench-short: ## Prove that the measurement works, without judging
+bench-short: build bench-peers ## Prove that the measurement works, without judging
 	$(GO) run ./bench -short
+
+.PHONY: bench-peers
+bench-peers:
+	@bash .ci/install haproxy:haproxy nginx:nginx-light wrk:wrk
 
 ## ---- generated files
 
