@@ -192,7 +192,9 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 		l.Actions[i] = c.action(lb, &r.Actions, r.Priority)
 	}
 	c.next.Listeners = append(c.next.Listeners, l)
-	c.binds(l)
+	for _, addr := range c.model.Binds(cfg) {
+		c.bind(l, netip.AddrPortFrom(addr, cfg.Port))
+	}
 }
 
 func (c *compiler) action(lb *config.LoadBalancer, a *config.Actions, priority int) Action {
@@ -216,28 +218,6 @@ func (c *compiler) action(lb *config.LoadBalancer, a *config.Actions, priority i
 	return out
 }
 
-// binds adds the addresses that a listener listens on: the one it names, else
-// those of its load balancer's zones, else all addresses of both families.
-func (c *compiler) binds(l *Listener) {
-	if a := l.Config.Address; a.IsValid() {
-		c.bind(l, a, c.zoneOf(a))
-		return
-	}
-	bound := false
-	for i, zone := range c.model.Zones {
-		if of := l.LoadBalancer.Zones; len(of) > 0 && !slices.Contains(of, i) {
-			continue
-		}
-		for _, a := range zone.Addresses {
-			c.bind(l, a, i)
-			bound = true
-		}
-	}
-	if !bound {
-		c.bind(l, netip.IPv6Unspecified(), config.NoZone)
-	}
-}
-
 // zoneOf returns the zone that an address belongs to, or config.NoZone.
 func (c *compiler) zoneOf(a netip.Addr) int {
 	for i, z := range c.model.Zones {
@@ -248,8 +228,7 @@ func (c *compiler) zoneOf(a netip.Addr) int {
 	return config.NoZone
 }
 
-func (c *compiler) bind(l *Listener, a netip.Addr, zone int) {
-	addr := netip.AddrPortFrom(a, l.Config.Port)
+func (c *compiler) bind(l *Listener, addr netip.AddrPort) {
 	slot, known := c.slots[addr]
 	if !known {
 		slot = len(c.next.Binds)
@@ -257,6 +236,6 @@ func (c *compiler) bind(l *Listener, a netip.Addr, zone int) {
 		c.slots[addr] = slot
 	}
 	if c.next.Binds[slot] == nil {
-		c.next.Binds[slot] = &Bind{Slot: slot, Addr: addr, Zone: zone, Listener: l}
+		c.next.Binds[slot] = &Bind{Slot: slot, Addr: addr, Zone: c.zoneOf(addr.Addr()), Listener: l}
 	}
 }
