@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -199,14 +200,15 @@ func (e Emitter) summary(m *Metric, count uint64, total float64, labels ...strin
 func (e Emitter) desc(m *Metric, kinds ...Kind) (*prometheus.Desc, error) {
 	desc := e.catalog[m]
 	if desc == nil {
-		return nil, fmt.Errorf("metric %s is not in the catalog", m.Name)
+		return nil, errors.New("the metric is not in the catalog")
 	}
 	if !slices.Contains(kinds, m.Kind) {
-		return nil, fmt.Errorf("metric %s is a %s", m.Name, m.Kind)
+		return nil, fmt.Errorf("the metric is a %s", m.Kind)
 	}
 	return desc, nil
 }
 
 func (e Emitter) fail(m *Metric, err error) {
-	e.ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), fmt.Errorf("emit %s: %w", m.Name, err))
+	err = fmt.Errorf("emit %s: %w", m.Name, err)
+	e.ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 }

@@ -19,7 +19,9 @@ type Options struct {
 
 	// Reasons names the refusal codes, from 0 on: Reasons[3] is the reason
 	// label of what ListenerShard.Refused[3] counts. An empty name is a code
-	// that is not exported. At most MaxReasons, without duplicates.
+	// that is not exported. At most MaxReasons, without duplicates. Each name
+	// is one series of the 60 that the process may have; the others leave room
+	// for 27.
 	Reasons []string
 }
 
