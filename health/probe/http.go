@@ -163,7 +163,7 @@ func (r *headReader) readResponse() (*http.Response, error) {
 		res, err := http.ReadResponse(r.buf, nil)
 		switch {
 		case err == nil:
-		case errors.Is(err, io.ErrUnexpectedEOF) && r.limit.N <= 0:
+		case r.limit.N <= 0 && r.buf.Buffered() == 0:
 			return nil, errHeadTooLong
 		case errors.Is(err, io.ErrUnexpectedEOF) && r.limit.N == maxHead:
 			return nil, errNoResponse
