@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -83,7 +84,7 @@ type compiler struct {
 }
 
 func (c *compiler) group(tg *config.TargetGroup) {
-	g := &Group{Name: tg.Name, Config: tg}
+	g := &Group{Name: tg.Name, LogName: logName("targetgroup", tg.Name), Config: tg}
 	if c.env.GroupMetrics != nil {
 		g.Metrics = c.env.GroupMetrics(tg)
 	}
@@ -181,6 +182,7 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 		Config:       cfg,
 		LoadBalancer: lb,
 		Name:         fmt.Sprintf("%s/%s:%d", lb.Name, cfg.Protocol, cfg.Port),
+		LogName:      logName("app", lb.Name),
 		Rules:        rule.Compile(cfg.Rules),
 		Actions:      make([]Action, len(cfg.Rules)),
 		Default:      c.action(lb, &cfg.Default, 0),
@@ -195,6 +197,15 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 	for _, addr := range c.model.Binds(cfg) {
 		c.bind(l, netip.AddrPortFrom(addr, cfg.Port))
 	}
+}
+
+// logName is what a resource is called in access logs: the end of the ARN that
+// it would have with ELB. The id is made from the name, so that it is the same
+// on every node and after every restart.
+func logName(kind, name string) string {
+	h := fnv.New64a()
+	h.Write([]byte(kind + "/" + name))
+	return fmt.Sprintf("%s/%s/%016x", kind, name, h.Sum64())
 }
 
 func (c *compiler) action(lb *config.LoadBalancer, a *config.Actions, priority int) Action {

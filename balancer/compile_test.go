@@ -11,8 +11,12 @@ import (
 	"github.com/elbow-lb/elbow/balancer/rule"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/health"
+	"github.com/elbow-lb/elbow/internal/httpmsg"
 	"github.com/elbow-lb/elbow/internal/metrics"
 )
+
+// The parsed head of a request is what header rules look at.
+var _ rule.HeaderSource = (*httpmsg.Head)(nil)
 
 func addrs(s ...string) (out []netip.Addr) {
 	for _, a := range s {

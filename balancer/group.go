@@ -12,6 +12,7 @@ import (
 type Group struct {
 	// Immutable after Compile.
 	Name          string
+	LogName       string // in access logs: "targetgroup/web/73e2d6bc24d8a067"
 	Config        *config.TargetGroup
 	Targets       []*Target              // all registered ones, in the order of the configuration
 	LoadBalancers []*config.LoadBalancer // those with an action that forwards here; none: ELB's Target.NotInUse

@@ -39,6 +39,7 @@ type Listener struct {
 	Config       *config.Listener
 	LoadBalancer *config.LoadBalancer
 	Name         string    // load balancer, protocol and port: "web/HTTP:80"
+	LogName      string    // of the load balancer in access logs: "app/web/50dc6c495c0c9188"
 	Rules        *rule.Set // what Match returns is for Action
 	Actions      []Action  // of the numbered rules, as in Config.Rules
 	Default      Action

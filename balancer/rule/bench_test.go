@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/elbow-lb/elbow/config"
@@ -38,6 +39,24 @@ func BenchmarkResidual(b *testing.B) {
 		r := request("www.example.com", "GET", "/", "")
 		r.Head = &head{names: [][]byte{[]byte("accept"), []byte("x-tenant")}, values: [][]byte{[]byte("*/*"), []byte("none")}}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				s.Match(r)
+			}
+		})
+	}
+}
+
+// BenchmarkLongPath tries 100 rules on a path of 8 KiB made to come close to
+// each of them again and again.
+func BenchmarkLongPath(b *testing.B) {
+	path := "/" + strings.Repeat("ab", 4<<10)
+	for _, pattern := range []string{"/ab%d/*", "*.ab%d", "*ab*ab%d", "*ababac%d*", "*ab?bac%d*"} {
+		var rules []*config.Rule
+		for i := range 100 {
+			rules = append(rules, one(config.Condition{Field: config.PathPattern, Values: []string{fmt.Sprintf(pattern, i)}})...)
+		}
+		s, r := Compile(rules), request("www.example.com", "GET", path, "")
+		b.Run(strings.ReplaceAll(fmt.Sprintf(pattern, 1), "/", "|"), func(b *testing.B) {
 			for b.Loop() {
 				s.Match(r)
 			}

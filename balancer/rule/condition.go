@@ -15,7 +15,7 @@ type HeaderSource interface {
 	// NextNamed returns the value of the first field at or after position from
 	// whose name is lowerName, and the position to go on from; next is negative
 	// when there is none. The first position is 0.
-	NextNamed(lowerName []byte, from int) (value []byte, next int)
+	NextNamed(lowerName string, from int) (value []byte, next int)
 }
 
 // Request is what rules look at. All slices are views that need to be valid
@@ -32,7 +32,7 @@ type Request struct {
 // condition is a compiled config.Condition: true when any alternative is.
 type condition struct {
 	field    config.ConditionField
-	name     []byte // lower case, HTTPHeader only
+	name     string // lower case, HTTPHeader only
 	methods  [][]byte
 	patterns []pattern
 	regexes  []*regexp.Regexp
@@ -69,7 +69,7 @@ func compileCondition(c *config.Condition) condition {
 	case config.SourceIP:
 		out.networks = disjoint(c.Networks)
 	case config.HTTPHeader:
-		out.name = []byte(lowerString(c.HeaderName))
+		out.name = lowerString(c.HeaderName)
 		fallthrough
 	default:
 		for _, v := range c.Values {

@@ -82,6 +82,33 @@ func TestWildcardDoesNotBlowUp(t *testing.T) {
 	}
 }
 
+// Segments around the length that fits in a word, found at every place.
+func TestLongSegments(t *testing.T) {
+	for _, n := range []int{1, 2, 63, 64, 65, 100} {
+		for _, fold := range []bool{false, true} {
+			segment := []byte(strings.Repeat("aB", n)[:n])
+			for _, wild := range []bool{false, true} {
+				if wild {
+					segment[n/2] = '?'
+				}
+				pattern := "*" + string(segment) + "*"
+				for before := range 3 {
+					for _, text := range []string{
+						strings.Repeat("a", before) + strings.Repeat("aB", n)[:n] + "c",
+						strings.Repeat("B", before) + strings.Repeat("ab", n)[:n],
+						strings.Repeat("aB", n)[:n-1] + strings.Repeat("c", before),
+					} {
+						p := compilePattern(pattern, fold, false)
+						if got, want := p.match([]byte(text)), naiveWildcard(pattern, text, fold, false); got != want {
+							t.Errorf("pattern %q on %q (fold %t): got %t, want %t", pattern, text, fold, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // Each row is a sentence of the ELB guide (Listener rules, Rule conditions).
 func TestConditions(t *testing.T) {
 	host := func(v ...string) config.Condition { return config.Condition{Field: config.HostHeader, Values: v} }
@@ -189,6 +216,20 @@ func TestSourceWithZone(t *testing.T) {
 	c := config.Condition{Field: config.SourceIP, Networks: mustNetworks("fe80::/10")}
 	if got := Compile(one(c)).Match(r); got != 0 {
 		t.Errorf("got %d, want 0", got)
+	}
+}
+
+// Networks are taken as they come: not masked, mapped, invalid.
+func TestOddNetworks(t *testing.T) {
+	c := config.Condition{Field: config.SourceIP, Networks: []netip.Prefix{
+		{}, netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("::ffff:192.0.2.0/120"),
+	}}
+	for addr, want := range map[string]int{"10.9.9.9": 0, "192.0.2.200": 0, "192.0.3.1": -1} {
+		r := request("h", "GET", "/", "")
+		r.Source = netip.MustParseAddr(addr)
+		if got := Compile(one(c)).Match(r); got != want {
+			t.Errorf("%s: got %d, want %d", addr, got, want)
+		}
 	}
 }
 

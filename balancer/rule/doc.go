@@ -36,9 +36,10 @@
 // it for 10, 1,000 and 10,000 rules.
 //
 // Wildcards are matched segment by segment without backtracking over an earlier
-// one: O(n·m) at worst for a text of n bytes and a longest segment of m, never
-// exponential. Regexes are RE2 and linear in the text. Networks are found by
-// binary search.
+// one, in time linear in the text: one step for each byte of it. Only a segment
+// of more than 64 bytes between two stars, in a pattern where case does not
+// matter or with a '?' in it, may take a step for each of its own bytes as well.
+// Regexes are RE2 and linear in the text. Networks are found by binary search.
 //
 // # What the conditions mean
 //

@@ -48,7 +48,7 @@ func naiveCondition(c *config.Condition, r *Request) bool {
 		}
 		for at := 0; at >= 0; {
 			var value []byte
-			if value, at = r.Head.NextNamed([]byte(naiveLower(c.HeaderName)), at); at >= 0 && text(string(value), true) {
+			if value, at = r.Head.NextNamed(naiveLower(c.HeaderName), at); at >= 0 && text(string(value), true) {
 				return true
 			}
 		}
@@ -121,9 +121,9 @@ func naiveLower(s string) string {
 // headers is a HeaderSource of name/value pairs.
 type headers [][2]string
 
-func (h headers) NextNamed(lowerName []byte, from int) ([]byte, int) {
+func (h headers) NextNamed(lowerName string, from int) ([]byte, int) {
 	for i := from; i < len(h); i++ {
-		if strings.EqualFold(h[i][0], string(lowerName)) {
+		if strings.EqualFold(h[i][0], lowerName) {
 			return []byte(h[i][1]), i + 1
 		}
 	}
@@ -135,9 +135,9 @@ type head struct {
 	names, values [][]byte
 }
 
-func (h *head) NextNamed(lowerName []byte, from int) ([]byte, int) {
+func (h *head) NextNamed(lowerName string, from int) ([]byte, int) {
 	for i := from; i < len(h.names); i++ {
-		if string(h.names[i]) == string(lowerName) {
+		if string(h.names[i]) == lowerName {
 			return h.values[i], i + 1
 		}
 	}

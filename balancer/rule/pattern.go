@@ -23,6 +23,10 @@ type pattern struct {
 type segment struct {
 	text []byte
 	any  []byte // nil, or as long as text with a 1 wherever the pattern had '?'
+
+	// masks[c] has bit i set when c may stand at i; for a segment that is
+	// searched for, is no longer than a word and needs more than bytes.Index.
+	masks *[256]uint64
 }
 
 // compilePattern compiles a wildcard pattern. With escapes, \* and \? stand for
@@ -35,7 +39,7 @@ func compilePattern(s string, fold, escapes bool) pattern {
 		if bytes.IndexByte(any, 1) < 0 {
 			any = nil
 		}
-		segments = append(segments, segment{text, any})
+		segments = append(segments, segment{text: text, any: any})
 		text, any = nil, nil
 	}
 	for i := 0; i < len(s); i++ {
@@ -62,6 +66,7 @@ func compilePattern(s string, fold, escapes bool) pattern {
 		p.last = segments[n-1]
 		for _, seg := range segments[1 : n-1] {
 			if len(seg.text) != 0 {
+				seg.masks = p.masks(&seg)
 				p.mid = append(p.mid, seg)
 			}
 		}
@@ -118,12 +123,44 @@ func (p *pattern) index(seg *segment, text []byte) int {
 	if !p.fold && seg.any == nil {
 		return bytes.Index(text, seg.text)
 	}
+	if seg.masks != nil {
+		// Shift-and: bit i of state is set when the last i+1 bytes are the
+		// first i+1 of the segment. One step for each byte, whatever the text.
+		state, whole := uint64(0), uint64(1)<<(len(seg.text)-1)
+		for i, c := range text {
+			if state = (state<<1 | 1) & seg.masks[c]; state&whole != 0 {
+				return i + 1 - len(seg.text)
+			}
+		}
+		return -1
+	}
 	for i := 0; i+len(seg.text) <= len(text); i++ {
 		if p.at(seg, text[i:]) {
 			return i
 		}
 	}
 	return -1
+}
+
+// masks builds the masks of a segment, or returns nil when it needs none or is
+// too long for them.
+func (p *pattern) masks(seg *segment) *[256]uint64 {
+	if !p.fold && seg.any == nil || len(seg.text) > 64 {
+		return nil
+	}
+	m := new([256]uint64)
+	for c := range m {
+		b := byte(c)
+		if p.fold {
+			b = lower[b]
+		}
+		for i := range seg.text {
+			if b == seg.text[i] || seg.any != nil && seg.any[i] != 0 {
+				m[c] |= 1 << i
+			}
+		}
+	}
+	return m
 }
 
 // literal tells whether the pattern has no wildcard; its text is first.text.

@@ -76,7 +76,9 @@ func Compile(rules []*config.Rule) *Set {
 	return s
 }
 
-// Len returns the number of rules.
+// Len returns the number of rules, the default rule excepted. Together with
+// what Match returned it gives ELB's RuleEvaluations: one more than the index
+// of the rule that matched, or Len when none did.
 func (s *Set) Len() int { return len(s.rest) }
 
 // add indexes one rule by its first host and its first path condition; all

@@ -174,7 +174,7 @@ func TestMatchAllocs(t *testing.T) {
 func TestEmptySet(t *testing.T) {
 	for _, s := range []*Set{Compile(nil), Compile([]*config.Rule{nil})} {
 		if got := s.Match(&Request{}); got != -1 {
-			t.Errorf("got %d, want -1", got)
+			t.Errorf("%d rules: got %d, want -1", s.Len(), got)
 		}
 	}
 }
