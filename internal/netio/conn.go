@@ -80,6 +80,13 @@ func (c *Conn) FD() int { return int(c.fd) }
 // Remote returns the peer's address, IPv4 addresses unmapped.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
+// Local asks the kernel for our address of the connection, IPv4 unmapped. It is
+// a system call, for rare use.
+func (c *Conn) Local() netip.AddrPort { return sysGetsockname(c.fd) }
+
+// CloseDescriptor closes a socket that was never registered.
+func CloseDescriptor(fd int) { sysClose(int32(fd)) }
+
 // Hangup tells whether the peer has sent FIN or RST. Any goroutine may ask.
 func (c *Conn) Hangup() bool { return c.hangup.Load() != 0 }
 

@@ -31,7 +31,7 @@ type Options struct {
 	// OnPanic is told of a panic in a Task, on its goroutine, with the task
 	// that panicked; it must close that task's connections. Nil lets panics
 	// crash the program.
-	OnPanic func(t Task, value any)
+	OnPanic func(w *Worker, t Task, value any)
 }
 
 // Engine is a set of loops that share one descriptor table.
@@ -41,7 +41,7 @@ type Engine struct {
 	clock   clock.Clock
 	real    bool
 	start   time.Time
-	onPanic func(Task, any)
+	onPanic func(*Worker, Task, any)
 	next    atomic.Uint32 // round robin over loops
 	gen     atomic.Uint32
 

@@ -81,6 +81,15 @@ func sysAccept(fd int32) (int, netip.AddrPort, syscall.Errno) {
 	return int(s), addrPort(&sa), 0
 }
 
+func sysGetsockname(fd int32) netip.AddrPort {
+	var sa unix.RawSockaddrAny
+	n := uint32(unix.SizeofSockaddrAny)
+	if _, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n))); e != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPort(&sa)
+}
+
 // addrPort reads an IPv4 or IPv6 socket address, IPv4 unmapped.
 func addrPort(sa *unix.RawSockaddrAny) netip.AddrPort {
 	switch sa.Addr.Family {

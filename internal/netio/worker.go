@@ -157,7 +157,7 @@ func (l *Loop) runTask(w *Worker) {
 	if h := l.engine.onPanic; h != nil {
 		defer func() {
 			if p := recover(); p != nil {
-				h(w.task, p)
+				h(w, w.task, p)
 				// Whatever was half done with the scratch space is not reused.
 				w.Local = nil
 			}

@@ -1,0 +1,323 @@
+package application
+
+import (
+	"github.com/elbow-lb/elbow/internal/http1"
+	"github.com/elbow-lb/elbow/internal/httpmsg"
+	"github.com/elbow-lb/elbow/internal/netio"
+)
+
+// chunkRoom is what is kept free before body bytes, for a chunk's header.
+const chunkRoom = 16
+
+// duplex relays a request body that is still arriving and, at the same time,
+// whatever the target answers: a 100, a refusal before the body's end, or a
+// response that it streams while it reads (RFC 9112 section 9.3 has no half
+// duplex). It works in non-blocking steps and sleeps only when neither side
+// can move.
+type duplex struct {
+	*exchange
+	up      *netio.Buf
+	toSend  [3][]byte // request body on its way to the target
+	upDone  bool      // nothing more goes to the target
+	end     int       // response bytes in resBuf that no head was found in yet
+	scanned int
+	interim int
+	final   bool // the final response head was relayed
+	resDone bool
+}
+
+// relayBoth sends the rest of the request body and receives the response.
+func (x *exchange) relayBoth() Outcome {
+	d := duplex{exchange: x, up: netio.GetBuf()}
+	x.resBuf = netio.GetBuf()
+	o := d.run()
+	netio.PutBuf(d.up)
+	if x.resBuf != nil {
+		netio.PutBuf(x.resBuf)
+		x.resBuf = nil
+	}
+	return o
+}
+
+func (d *duplex) run() Outcome {
+	x := d.exchange
+	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
+	x.vec = x.vec[:0]
+	defer c.Disarm()
+	for {
+		moved, o := d.step()
+		if o != OutcomeOK {
+			return o
+		}
+		switch {
+		case d.resDone && len(x.vec) == 0:
+			if !d.upDone {
+				// Answered before the body's end: the target may not read it.
+				x.closing = true
+				x.dropTarget()
+				return OutcomeOK
+			}
+			t.Disarm()
+			x.keepTarget(x.extra)
+			return OutcomeOK
+		case d.upDone && !d.final && d.end == 0 && len(x.vec) == 0:
+			t.Disarm()
+			x.sent = w.Now
+			return x.relayResponse()
+		case moved:
+			continue
+		}
+		if o := d.wait(); o != OutcomeOK {
+			return o
+		}
+	}
+}
+
+// step moves what can be moved without waiting.
+func (d *duplex) step() (moved bool, o Outcome) {
+	up, o := d.stepUp()
+	if o != OutcomeOK {
+		return false, o
+	}
+	down, o := d.stepDown()
+	return up || down, o
+}
+
+// stepUp takes body bytes from the client and gives them to the target.
+func (d *duplex) stepUp() (bool, Outcome) {
+	x := d.exchange
+	if d.upDone {
+		return false, OutcomeOK
+	}
+	for i := range d.toSend {
+		for len(d.toSend[i]) > 0 {
+			n, s := x.tconn.TryWrite(d.toSend[i])
+			switch s {
+			case netio.OK:
+				d.toSend[i] = d.toSend[i][n:]
+			case netio.Again:
+				return false, OutcomeOK
+			default:
+				// It may have answered before it closed: read on.
+				d.upDone = true
+				return true, OutcomeOK
+			}
+		}
+	}
+	if x.bodyDone {
+		d.upDone = true
+		return true, OutcomeOK
+	}
+	in := d.up[chunkRoom:netio.BufSize]
+	if x.req.Body == httpmsg.BodyLength {
+		in = in[:min(int64(len(in)), x.body.Remaining())]
+	}
+	n, s := x.conn.TryRead(in)
+	switch s {
+	case netio.OK:
+		x.received += int64(n)
+		return true, d.takeUp(in[:n])
+	case netio.Again:
+		return false, OutcomeOK
+	case netio.EOF:
+		return false, OutcomeBodyCut
+	}
+	return false, OutcomeClientClosed
+}
+
+// takeUp decodes body bytes and queues them, framed for the target.
+func (d *duplex) takeUp(raw []byte) Outcome {
+	x := d.exchange
+	n, used, done, r := x.body.Decode(raw)
+	if r != 0 {
+		return refused(r)
+	}
+	x.bodyDone = done
+	if used < len(raw) {
+		x.keepInput(raw[used:])
+	}
+	if x.req.Body != httpmsg.BodyChunked {
+		d.toSend[0] = raw[:n]
+		return OutcomeOK
+	}
+	if n > 0 {
+		var room [chunkRoom]byte
+		head := http1.AppendChunkHeader(room[:0], n)
+		from := chunkRoom - len(head)
+		copy(d.up[from:], head)
+		d.toSend[0] = d.up[from : chunkRoom+n]
+		d.toSend[1] = crlf
+	}
+	if done {
+		x.tail = append(x.tail[:0], http1.LastChunk...)
+		x.tail = append(x.tail, x.body.Trailers()...)
+		x.tail = append(x.tail, crlf...)
+		d.toSend[2] = x.tail
+	}
+	return OutcomeOK
+}
+
+// keepInput keeps bytes that were read behind the body: the next request.
+func (x *exchange) keepInput(b []byte) {
+	for len(x.buf)-x.end < len(b) {
+		if x.big != nil {
+			// More was pipelined behind a streamed body than fits beside this
+			// request's head. No client does that; it is asked to come again.
+			x.closing = true
+			return
+		}
+		big := netio.GetBuf()
+		copy(big[:], x.buf[:x.end])
+		// The head stays where it is, in inline: views of it remain valid.
+		x.big, x.buf = big, big[:]
+	}
+	x.end += copy(x.buf[x.end:], b)
+	x.drained = false
+}
+
+// stepDown takes response bytes from the target and gives them to the client.
+func (d *duplex) stepDown() (bool, Outcome) {
+	x := d.exchange
+	for len(x.vec) > 0 {
+		n, s := x.conn.TryWrite(x.vec[0])
+		switch s {
+		case netio.OK:
+			x.headSent = true
+			x.sentBytes += int64(n)
+			if x.vec[0] = x.vec[0][n:]; len(x.vec[0]) == 0 {
+				x.vec = x.vec[1:]
+			}
+		case netio.Again:
+			return false, OutcomeOK
+		default:
+			return false, x.clientFailed(s)
+		}
+	}
+	if d.resDone {
+		return false, OutcomeOK
+	}
+	n, s := x.tconn.TryRead(x.resBuf[d.end:])
+	switch s {
+	case netio.OK:
+	case netio.Again:
+		return false, OutcomeOK
+	default:
+		return d.targetEnded(s)
+	}
+	x.vec, x.out = x.vecArr[:0], x.out[:0]
+	if !d.final {
+		if d.end == 0 && x.answered == 0 {
+			x.answered = x.worker.Now
+		}
+		d.end += n
+		return true, d.findHead()
+	}
+	n, used, done, r := x.resBody.Decode(x.resBuf[:n])
+	if r != 0 {
+		return false, OutcomeTargetCut
+	}
+	x.extra = x.extra || done && used < n
+	d.resDone = done
+	x.addBody(x.resBuf[:n], done)
+	return true, OutcomeOK
+}
+
+// targetEnded handles the end of the target's stream.
+func (d *duplex) targetEnded(s netio.Status) (bool, Outcome) {
+	x := d.exchange
+	switch {
+	case d.final && s == netio.EOF && x.res.Body == httpmsg.BodyClose:
+		d.resDone = true
+		x.vec, x.out = x.vecArr[:0], x.out[:0]
+		x.addBody(nil, true)
+		return true, OutcomeOK
+	case d.final:
+		return false, OutcomeTargetCut
+	case d.end == 0 && d.interim == 0:
+		return false, OutcomeTargetClosed
+	}
+	return false, OutcomeTargetMalformed
+}
+
+// findHead looks for a response head in resBuf[:end], and queues it for the
+// client. Interim responses that stand before it are queued one per call.
+func (d *duplex) findHead() Outcome {
+	x := d.exchange
+	lim := x.server().limits
+	for d.end > 0 {
+		if d.scanned > 0 && d.end < lim.ResponseHead && !http1.HeadComplete(x.resBuf[:d.end], d.scanned) {
+			d.scanned = d.end
+			return OutcomeOK
+		}
+		size, r := http1.ParseResponse(x.resBuf[:d.end], &x.res, lim, x.req.MethodID)
+		if r != 0 {
+			return x.malformed(r)
+		}
+		if size == 0 {
+			d.scanned = d.end
+			return OutcomeOK
+		}
+		if x.res.Status >= 200 {
+			d.final = true
+			return d.queueFinal(size)
+		}
+		// Interim responses are rare and small: written at once.
+		if o := x.relayInterim(size, &d.interim); o != OutcomeOK {
+			return o
+		}
+		x.vec = x.vecArr[:0]
+		d.end = copy(x.resBuf[:], x.resBuf[size:d.end])
+		d.scanned = 0
+	}
+	return OutcomeOK
+}
+
+func (d *duplex) queueFinal(size int) Outcome {
+	x := d.exchange
+	x.targetCode, x.status = x.res.Status, x.res.Status
+	x.resBody.Reset(x.res.Body, x.res.ContentLength)
+	raw := x.resBuf[size:d.end]
+	n, used, done, r := x.resBody.Decode(raw)
+	if r != 0 {
+		return x.malformed(r)
+	}
+	x.extra = used < len(raw)
+	d.resDone = done
+	x.composeResponse(size, raw[:n], done)
+	return OutcomeOK
+}
+
+// wait sleeps until a side can move. Any progress gives both sides a new idle
+// timeout.
+func (d *duplex) wait() Outcome {
+	x := d.exchange
+	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
+	c.SetDeadline(w.Now, x.attr.IdleTimeout)
+	t.SetDeadline(w.Now, x.attr.IdleTimeout)
+	var up, down netio.Want
+	sending := len(d.toSend[0])+len(d.toSend[1])+len(d.toSend[2]) > 0
+	up = netio.Want{Conn: c}
+	if sending {
+		up = netio.Want{Conn: t, Write: true}
+	}
+	down = netio.Want{Conn: t}
+	if len(x.vec) > 0 {
+		down = netio.Want{Conn: c, Write: true}
+	}
+	var expired, ready uint8
+	if d.upDone {
+		ready, expired = w.WaitAny(down)
+		expired <<= 1
+	} else {
+		ready, expired = w.WaitAny(up, down)
+	}
+	switch {
+	case ready != 0 || expired == 0:
+		return OutcomeOK
+	case len(x.vec) > 0:
+		return x.clientFailed(netio.TimedOut)
+	case d.upDone || sending:
+		return OutcomeTargetTimeout
+	}
+	return OutcomeBodyTimeout
+}

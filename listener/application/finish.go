@@ -1,0 +1,94 @@
+package application
+
+import (
+	"net/http"
+	"time"
+	"unsafe"
+
+	"github.com/elbow-lb/elbow/internal/accesslog"
+	"github.com/elbow-lb/elbow/internal/httpmsg"
+)
+
+// finish counts the exchange and logs it.
+func (x *exchange) finish() {
+	if x.outcome != OutcomeOK {
+		x.counters.Refuse(uint8(x.outcome))
+		if x.outcome == OutcomeClientClosed {
+			x.status = x.outcome.Status()
+			x.counters.ELBCode(x.status)
+		}
+	}
+	x.counters.ReceivedBytes.Add(uint64(x.received))
+	x.counters.SentBytes.Add(uint64(x.sentBytes))
+	if l := x.server().access.Load(); l != nil {
+		x.logTo(l)
+	}
+}
+
+func (x *exchange) logTo(l *accesslog.Log) {
+	now := x.worker.Refresh()
+	b, r, h := x.bind, &x.record, &x.req
+	*r = accesslog.Record{
+		Time:          x.unix(now),
+		CreationTime:  x.unix(x.first),
+		ELB:           b.Listener.LogName,
+		Client:        x.conn.Remote(),
+		RequestTime:   accesslog.NotDispatched,
+		TargetTime:    accesslog.NotDispatched,
+		ResponseTime:  accesslog.NotDispatched,
+		ELBStatus:     x.status,
+		TargetStatus:  x.targetCode,
+		ReceivedBytes: x.received,
+		SentBytes:     x.sentBytes,
+		Port:          b.Listener.Config.Port,
+		RulePriority:  accesslog.NoRule,
+		Actions:       x.actions,
+		RedirectURL:   x.redirect,
+		ErrorReason:   x.outcome.String(),
+		TraceID:       x.trace,
+	}
+	if x.outcome == OutcomeTargetMalformed && x.detail != "" {
+		r.ErrorReason = x.detail
+	}
+	if h.Method.Len > 0 {
+		r.Method = h.Bytes(h.Method)
+		r.URI = h.Bytes(h.Target)
+		if h.Form == httpmsg.AbsoluteForm {
+			r.URI = x.requestPath()
+		}
+		r.Host = hostOnly(h.Bytes(h.Host))
+		r.Protocol = "HTTP/1.1"
+		if h.HTTP10 {
+			r.Protocol = "HTTP/1.0"
+		}
+		if x.headLen > 0 {
+			r.UserAgent, _ = h.Get(httpmsg.FieldUserAgent)
+		}
+	}
+	if x.action != nil {
+		r.RulePriority = x.action.Priority
+	}
+	if x.group != nil {
+		r.TargetGroup = x.group.LogName
+	}
+	if x.target != nil {
+		r.Target = x.target.Addr
+		if x.sent > 0 {
+			r.RequestTime = x.sent - x.first
+			if x.answered > 0 {
+				r.TargetTime = x.answered - x.sent
+				r.ResponseTime = now - x.answered
+			}
+		}
+	}
+	l.Append(x.worker.Loop().Index, r)
+}
+
+// appendDate appends t (Unix ns) as a Date field has it (RFC 9110 section
+// 5.6.7).
+func appendDate(b []byte, t int64) []byte {
+	return time.Unix(0, t).UTC().AppendFormat(b, http.TimeFormat)
+}
+
+// bytesOf views a string as bytes that nobody may write to.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

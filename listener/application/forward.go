@@ -1,0 +1,420 @@
+package application
+
+import (
+	"github.com/elbow-lb/elbow/balancer"
+	"github.com/elbow-lb/elbow/internal/connpool"
+	"github.com/elbow-lb/elbow/internal/http1"
+	"github.com/elbow-lb/elbow/internal/httpmsg"
+	"github.com/elbow-lb/elbow/internal/netio"
+)
+
+// maxAttempts bounds how often one request is sent. The first attempt may meet
+// an idle connection that the target just closed, the second a target that just
+// died, the third goes elsewhere.
+const maxAttempts = 3
+
+// forward relays the request to a target of f and its response back.
+func (x *exchange) forward(f *balancer.Forward) {
+	pick := balancer.Pick{Random: x.rand.Uint64(), Zone: x.bind.Zone}
+	x.group = f.Choose(pick.Random)
+	if x.group == nil {
+		x.fail(OutcomeNoTarget)
+		return
+	}
+	counters := x.group.Metrics.Shard(x.worker.Loop().Index)
+	fresh := false // the next attempt must not use an idle connection
+	for x.attempts = 1; ; x.attempts++ {
+		if x.target == nil {
+			if x.target = x.group.Pick(&pick); x.target == nil {
+				x.fail(OutcomeNoTarget)
+				return
+			}
+			x.target.State.Outstanding.Add(1)
+			x.outstanding = true
+		}
+		if x.attempts == 1 {
+			x.counters.Requests.Inc()
+			counters.Requests.Inc()
+		} else {
+			counters.Retries.Inc()
+		}
+		o, again := x.attempt(fresh)
+		if o == OutcomeOK {
+			break
+		}
+		x.dropTarget()
+		if o != OutcomeClientClosed {
+			counters.ConnectionErrors.Inc()
+		}
+		if again == retryNever || x.attempts == maxAttempts || x.headSent {
+			x.release()
+			x.fail(o)
+			return
+		}
+		if again == retryElsewhere {
+			pick.Exclude = x.target
+			x.release()
+			x.target = nil
+		}
+		fresh = true
+	}
+	if x.targetCode != 0 {
+		counters.TargetCode(x.targetCode)
+		counters.Observe(x.answered - x.sent)
+		x.target.State.Metrics.Shard(x.worker.Loop().Index).TargetCode(x.targetCode)
+	}
+	x.release()
+}
+
+// release takes the request off the target's count.
+func (x *exchange) release() {
+	if x.outstanding {
+		x.target.State.Outstanding.Add(-1)
+		x.outstanding = false
+	}
+}
+
+// retry says whether, and how, a failed attempt may be repeated.
+type retry uint8
+
+const (
+	retryNever     retry = iota
+	retryFresh           // on a new connection to the same target
+	retryElsewhere       // with another target
+)
+
+// attempt connects, sends the request and relays the response. A retry is only
+// ever offered while the client has seen nothing and the target can have acted
+// on nothing, or is asked for something idempotent (RFC 9110 section 9.2.2), and
+// while the body is still at hand.
+func (x *exchange) attempt(fresh bool) (Outcome, retry) {
+	t, s := x.connect(fresh)
+	if s != netio.OK {
+		switch s {
+		case netio.TimedOut:
+			return OutcomeConnectTimeout, retryElsewhere
+		case netio.NoDescriptors:
+			return OutcomeOutOfDescriptors, retryNever
+		}
+		return OutcomeTargetRefused, retryElsewhere
+	}
+	x.tconn = t
+	reused := t.Uses > 0
+	x.target.State.Metrics.Shard(x.worker.Loop().Index).Requests.Inc()
+	x.composeRequest()
+	if s := x.worker.Writev(&t.Conn, x.vec, x.attr.IdleTimeout); s != netio.OK {
+		if s == netio.TimedOut {
+			return OutcomeTargetTimeout, retryNever
+		}
+		return OutcomeTargetClosed, x.mayRepeat(reused)
+	}
+	x.sent = x.worker.Now
+	var o Outcome
+	if x.bodyDone {
+		o = x.receive()
+	} else {
+		o = x.relayBoth()
+	}
+	if o == OutcomeTargetClosed {
+		return o, x.mayRepeat(reused)
+	}
+	return o, retryNever
+}
+
+// mayRepeat decides on a request whose connection broke before any response.
+func (x *exchange) mayRepeat(reused bool) retry {
+	switch {
+	case !x.bodyDone || !x.req.MethodID.Idempotent():
+		return retryNever
+	case reused:
+		return retryFresh
+	}
+	return retryElsewhere
+}
+
+// connect takes an idle connection or opens one. What cannot be repeated does
+// not go on an idle connection without a look at it: the target may have closed
+// it a moment ago, and its loop not have noticed yet.
+func (x *exchange) connect(fresh bool) (*connpool.Conn, netio.Status) {
+	pool := x.target.State.Conns
+	for !fresh {
+		t := pool.Get(x.worker)
+		if t == nil {
+			break
+		}
+		if x.req.MethodID.Idempotent() && x.bodyDone || t.Peek() == netio.Again {
+			return t, netio.OK
+		}
+		t.Close()
+	}
+	return pool.Dial(x.worker, x.attr.ConnectTimeout)
+}
+
+// dropTarget closes the connection to the target: its state is unknown.
+func (x *exchange) dropTarget() {
+	if x.tconn != nil {
+		x.tconn.Close()
+		x.tconn = nil
+	}
+}
+
+// maxInterim bounds the 1xx responses before the final one.
+const maxInterim = 16
+
+// receive waits for the response to a request that is sent in full, and relays
+// it.
+func (x *exchange) receive() Outcome {
+	if o := x.awaitTarget(); o != OutcomeOK {
+		return o
+	}
+	if x.resBuf == nil {
+		x.resBuf = netio.GetBuf()
+	}
+	o := x.relayResponse()
+	netio.PutBuf(x.resBuf)
+	x.resBuf = nil
+	return o
+}
+
+// awaitTarget sleeps until the target has something, watching the client: one
+// that goes away needs no answer (ELB's 460). A client that sends FIN counts as
+// gone, as it does for ELB, nginx and Envoy.
+func (x *exchange) awaitTarget() Outcome {
+	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
+	t.SetDeadline(w.Now, x.attr.IdleTimeout)
+	for {
+		if c.Hangup() && x.start+x.consumed == x.end {
+			return OutcomeClientClosed
+		}
+		if !x.drained || c.Pending() {
+			// More requests are waiting behind this one: the client's word is
+			// taken, so only the target can be waited for.
+			x.drained = false
+			if !w.WaitRead(t) {
+				return OutcomeTargetTimeout
+			}
+			return OutcomeOK
+		}
+		ready, expired := w.WaitAny(netio.Want{Conn: t}, netio.Want{Conn: c})
+		switch {
+		case ready&1 != 0:
+			if ready&2 != 0 {
+				x.drained = false
+			}
+			return OutcomeOK
+		case ready&2 != 0:
+			x.drained = false
+			if c.Hangup() {
+				return OutcomeClientClosed
+			}
+		case expired&1 != 0:
+			return OutcomeTargetTimeout
+		}
+	}
+}
+
+// relayResponse reads the response head and body and relays them. The target
+// is readable.
+func (x *exchange) relayResponse() Outcome {
+	buf := x.resBuf[:]
+	end, scanned, interim := 0, 0, 0
+	for {
+		n, s := x.tconn.TryRead(buf[end:])
+		switch s {
+		case netio.OK:
+			if end == 0 && x.answered == 0 {
+				x.answered = x.worker.Now
+			}
+			end += n
+		case netio.Again:
+			if o := x.awaitTarget(); o != OutcomeOK {
+				return o
+			}
+			continue
+		default:
+			if end == 0 && interim == 0 {
+				return OutcomeTargetClosed
+			}
+			return OutcomeTargetMalformed // ended inside a head
+		}
+	parse:
+		if scanned > 0 && end < x.server().limits.ResponseHead && !http1.HeadComplete(buf[:end], scanned) {
+			scanned = end
+			continue
+		}
+		size, r := http1.ParseResponse(buf[:end], &x.res, x.server().limits, x.req.MethodID)
+		if r != 0 {
+			return x.malformed(r)
+		}
+		if size == 0 {
+			scanned = end
+			continue
+		}
+		if x.res.Status >= 200 {
+			x.resEnd = end
+			return x.relayFinal(size)
+		}
+		if o := x.relayInterim(size, &interim); o != OutcomeOK {
+			return o
+		}
+		end = copy(buf, buf[size:end])
+		scanned = 0
+		if end > 0 {
+			goto parse
+		}
+	}
+}
+
+func (x *exchange) malformed(r http1.Refusal) Outcome {
+	x.detail = malformedReasons[r.Reason()]
+	return OutcomeTargetMalformed
+}
+
+// malformedReasons are the reason words of responses that the parser refused.
+var malformedReasons = func() (out [http1.NumRefusals]string) {
+	for i := range out {
+		out[i] = OutcomeTargetMalformed.String() + ":" + http1.Refusal(i).String()
+	}
+	return out
+}()
+
+// relayInterim passes a 1xx response on to a client that knows them.
+func (x *exchange) relayInterim(size int, count *int) Outcome {
+	if *count++; *count > maxInterim {
+		return OutcomeTooManyInterim
+	}
+	if x.res.Status == 101 {
+		return OutcomeUnsolicitedSwitch
+	}
+	if x.req.HTTP10 {
+		return OutcomeOK
+	}
+	x.vec, x.out = x.vec[:0], x.out[:0]
+	x.addStatusLine()
+	x.addFields(&x.res, size)
+	x.add(crlf)
+	return x.toClient()
+}
+
+// relayFinal sends the response head, whose size is given, with the body bytes
+// that came with it, and relays the rest.
+func (x *exchange) relayFinal(size int) Outcome {
+	x.targetCode, x.status = x.res.Status, x.res.Status
+	x.resBody.Reset(x.res.Body, x.res.ContentLength)
+	raw := x.resBuf[size:x.resEnd]
+	n, used, done, r := x.resBody.Decode(raw)
+	if r != 0 && n == 0 {
+		return x.malformed(r)
+	}
+	extra := used < len(raw)
+	x.composeResponse(size, raw[:n], done)
+	if o := x.toClient(); o != OutcomeOK {
+		return o
+	}
+	if r != 0 {
+		return OutcomeTargetCut
+	}
+	if !done {
+		if o := x.relayBody(); o != OutcomeOK {
+			return o
+		}
+	}
+	x.keepTarget(extra)
+	return OutcomeOK
+}
+
+// keepTarget pools the target's connection if its next byte will begin a
+// response that we asked for.
+func (x *exchange) keepTarget(extra bool) {
+	if extra || x.res.Close || x.res.Body == httpmsg.BodyClose {
+		x.dropTarget()
+		return
+	}
+	x.target.State.Conns.Put(x.worker, x.tconn)
+	x.tconn = nil
+}
+
+// spliceMin is the body length from which moving it inside the kernel is
+// cheaper than copying it. Below, the pipe costs more than it saves.
+const spliceMin = 128 << 10
+
+// relayBody relays the rest of a response body.
+func (x *exchange) relayBody() Outcome {
+	w, c, t := x.worker, &x.conn.Conn, &x.tconn.Conn
+	for {
+		if left := x.resBody.Remaining(); x.res.Body == httpmsg.BodyLength && left >= spliceMin {
+			moved, s, targetSide, ok := w.Splice(c, t, left, x.attr.IdleTimeout)
+			if ok {
+				x.resBody.Skip(moved)
+				x.sentBytes += moved
+				switch {
+				case s == netio.OK:
+					return OutcomeOK
+				case targetSide:
+					return OutcomeTargetCut
+				}
+				return x.clientFailed(s)
+			}
+		}
+		n, s := w.Read(t, x.resBuf[:], x.attr.IdleTimeout)
+		if s != netio.OK {
+			if s == netio.EOF && x.res.Body == httpmsg.BodyClose {
+				return x.endBody()
+			}
+			return OutcomeTargetCut
+		}
+		n, used, done, r := x.resBody.Decode(x.resBuf[:n])
+		x.vec, x.out = x.vec[:0], x.out[:0]
+		x.addBody(x.resBuf[:n], done)
+		if o := x.toClient(); o != OutcomeOK {
+			return o
+		}
+		if r != 0 {
+			return OutcomeTargetCut
+		}
+		if done {
+			if used < n {
+				x.res.Close = true
+			}
+			return OutcomeOK
+		}
+	}
+}
+
+// endBody ends a response body that the target's closing ended.
+func (x *exchange) endBody() Outcome {
+	x.vec, x.out = x.vec[:0], x.out[:0]
+	x.addBody(nil, true)
+	return x.toClient()
+}
+
+// toClient writes x.vec to the client.
+func (x *exchange) toClient() Outcome {
+	n := 0
+	for _, b := range x.vec {
+		n += len(b)
+	}
+	if n == 0 {
+		return OutcomeOK
+	}
+	var s netio.Status
+	if len(x.vec) == 1 {
+		s = x.worker.Write(&x.conn.Conn, x.vec[0], x.attr.IdleTimeout)
+	} else {
+		s = x.worker.Writev(&x.conn.Conn, x.vec, x.attr.IdleTimeout)
+	}
+	x.headSent = true
+	if s != netio.OK {
+		return x.clientFailed(s)
+	}
+	x.sentBytes += int64(n)
+	return OutcomeOK
+}
+
+func (x *exchange) clientFailed(s netio.Status) Outcome {
+	x.closing, x.headSent = true, true
+	if s == netio.TimedOut {
+		return OutcomeSlowClient
+	}
+	return OutcomeClientClosed
+}

@@ -1,0 +1,95 @@
+package application
+
+import "github.com/elbow-lb/elbow/internal/http1"
+
+// Outcome says why an exchange ended. It is a value, not an error: the data
+// path must not allocate to fail. The access log prints it as one word in
+// error_reason, and metrics count it. Values from refusalBase on are the
+// refusals of the HTTP/1 parser.
+type Outcome uint8
+
+// The outcomes and their statuses; ELB's where it has one
+// (elb troubleshooting guide, HTTP errors).
+const (
+	OutcomeOK                Outcome = iota
+	OutcomeClientClosed              // 460: the client went away before the response
+	OutcomeNoTarget                  // 503: the group has no target to try
+	OutcomeTargetRefused             // 502: connection refused, or no route
+	OutcomeTargetClosed              // 502: closed or reset before a response
+	OutcomeTargetMalformed           // 502: what came is not a response
+	OutcomeTargetCut                 // response began and broke off; the client's connection is cut too
+	OutcomeConnectTimeout            // 504: no connection within the connect timeout
+	OutcomeTargetTimeout             // 504: silent for the idle timeout
+	OutcomeHeadTimeout               // 408: the request head did not arrive in time
+	OutcomeBodyTimeout               // 408: the request body did not arrive in time
+	OutcomeBodyCut                   // 400: the client ended the body early
+	OutcomeMethodNotAllowed          // 405: TRACE, CONNECT
+	OutcomeTooManyForwarded          // 463: more than 30 addresses in X-Forwarded-For
+	OutcomeRedirectTooLong           // 507: Location beyond 8 KiB
+	OutcomeOutOfDescriptors          // 503: no descriptor or port for a connection
+	OutcomeUnsolicitedSwitch         // 502: 101 without a request for it
+	OutcomeTooManyInterim            // 502: a flood of 1xx responses
+	OutcomeSlowClient                // the client took no bytes for the idle timeout; cut
+	OutcomeInternal                  // 500: a panic, which is a bug
+	numOutcomes
+
+	refusalBase Outcome = 32
+)
+
+var outcomes = [numOutcomes]struct {
+	status int
+	reason string
+}{
+	OutcomeOK:                {200, ""},
+	OutcomeClientClosed:      {460, "ClientClosed"},
+	OutcomeNoTarget:          {503, "NoTarget"},
+	OutcomeTargetRefused:     {502, "TargetConnectionRefused"},
+	OutcomeTargetClosed:      {502, "TargetClosedConnection"},
+	OutcomeTargetMalformed:   {502, "TargetMalformedResponse"},
+	OutcomeTargetCut:         {502, "TargetResponseCut"},
+	OutcomeConnectTimeout:    {504, "TargetConnectTimeout"},
+	OutcomeTargetTimeout:     {504, "TargetTimeout"},
+	OutcomeHeadTimeout:       {408, "RequestHeadTimeout"},
+	OutcomeBodyTimeout:       {408, "RequestBodyTimeout"},
+	OutcomeBodyCut:           {400, "RequestBodyCut"},
+	OutcomeMethodNotAllowed:  {405, "MethodNotAllowed"},
+	OutcomeTooManyForwarded:  {463, "TooManyForwardedAddresses"},
+	OutcomeRedirectTooLong:   {507, "RedirectUrlTooLong"},
+	OutcomeOutOfDescriptors:  {503, "OutOfDescriptors"},
+	OutcomeUnsolicitedSwitch: {502, "UnsolicitedSwitchingProtocols"},
+	OutcomeTooManyInterim:    {502, "TooManyInterimResponses"},
+	OutcomeSlowClient:        {408, "ClientTooSlow"},
+	OutcomeInternal:          {500, "InternalError"},
+}
+
+// refused is the outcome of a request, or a target's response, that the parser
+// refused.
+func refused(r http1.Refusal) Outcome { return refusalBase + Outcome(r) }
+
+// Status is the status that the client is answered with, or that is logged for
+// it where nothing can be sent any more.
+func (o Outcome) Status() int {
+	if o >= refusalBase {
+		return http1.Refusal(o - refusalBase).Status()
+	}
+	return outcomes[o].status
+}
+
+// String is the reason word of logs and metrics; "" for OutcomeOK.
+func (o Outcome) String() string {
+	if o >= refusalBase {
+		return http1.Refusal(o - refusalBase).String()
+	}
+	return outcomes[o].reason
+}
+
+// Reasons lists the reason words by Outcome, for the metrics registry.
+func Reasons() []string {
+	out := make([]string, int(refusalBase)+int(http1.NumRefusals))
+	for i := range out {
+		if o := Outcome(i); o < numOutcomes || o > refusalBase {
+			out[i] = o.String()
+		}
+	}
+	return out
+}

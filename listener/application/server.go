@@ -1,0 +1,171 @@
+package application
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/elbow-lb/elbow/balancer"
+	"github.com/elbow-lb/elbow/internal/accesslog"
+	"github.com/elbow-lb/elbow/internal/http1"
+	"github.com/elbow-lb/elbow/internal/netio"
+)
+
+// Server serves the connections of every application listener of the process.
+type Server struct {
+	live   *balancer.Live
+	limits *http1.Limits
+	log    *zap.Logger
+	epoch  int64 // Unix time in ns of engine time 0
+
+	access   atomic.Pointer[accesslog.Log]
+	draining atomic.Bool
+	panics   atomic.Uint64
+}
+
+// Panics returns how many connections a panic has cost.
+func (s *Server) Panics() uint64 { return s.panics.Load() }
+
+// NewServer returns a server that decides by what live holds. log is told of
+// panics only: everything else about a request is in the access log and in
+// metrics.
+func NewServer(e *netio.Engine, live *balancer.Live, log *zap.Logger) *Server {
+	return &Server{live: live, limits: &http1.DefaultLimits, log: log, epoch: e.Start().UnixNano()}
+}
+
+// SetAccessLog makes requests from now on be logged to l; nil stops logging.
+// It returns the log that was used before: a few requests may still append to
+// it, and lose their line if it is closed.
+func (s *Server) SetAccessLog(l *accesslog.Log) *accesslog.Log { return s.access.Swap(l) }
+
+// Drain makes every response from now on close its connection, and says so in
+// a Connection header. It cannot be undone.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Accept takes a connection that was accepted on the socket of slot. It runs
+// on a loop's goroutine.
+func (s *Server) Accept(slot int, l *netio.Loop, fd int, remote netip.AddrPort) {
+	c := &conn{server: s, slot: int32(slot)}
+	b := s.live.Load().Bind(slot)
+	if b == nil {
+		// Accepted while the listener was being removed. The client sees a
+		// reset, as it would have from a closed port.
+		netio.CloseDescriptor(fd)
+		return
+	}
+	c.bind = b
+	c.born = l.Now()
+	m := b.Listener.Metrics.Shard(l.Index)
+	m.Connections.Inc()
+	m.ActiveConnections.Inc()
+	idle := b.Listener.LoadBalancer.Attributes.IdleTimeout
+	if l.RegisterAccepted(&c.Conn, fd, remote, c, idle) != netio.OK {
+		m.ActiveConnections.Dec()
+		m.RejectedConnections.Inc()
+	}
+}
+
+// OnPanic is the engine's hook: it costs the connection that it happened on.
+func (s *Server) OnPanic(w *netio.Worker, _ netio.Task, value any) {
+	s.panics.Add(1)
+	s.log.Error("panic while serving a connection; it was closed",
+		zap.Any("panic", value), zap.ByteString("stack", debug.Stack()))
+	x, ok := w.Local.(*exchange)
+	if !ok || x.conn == nil {
+		return
+	}
+	x.abandon()
+}
+
+// conn is a client connection.
+type conn struct {
+	netio.Conn
+	server *Server
+	bind   *balancer.Bind // of the last request: what holds should the listener be removed
+	born   int64          // engine time
+	slot   int32
+}
+
+// Ready is called by the loop: a parked connection has something to read.
+func (c *conn) Ready(*netio.Conn) {
+	if c.Claim() {
+		c.Loop().Go(c)
+	}
+}
+
+// Expired is called by the timer wheel: a parked connection was idle too long.
+func (c *conn) Expired(*netio.Conn) {
+	if c.Claim() {
+		c.end()
+	}
+}
+
+// end closes the connection.
+func (c *conn) end() {
+	c.bind.Listener.Metrics.Shard(c.Loop().Index).ActiveConnections.Dec()
+	c.Close()
+}
+
+// Serve handles what arrived, request by request, until nothing is left to
+// read; then it parks the connection.
+func (c *conn) Serve(w *netio.Worker) {
+	x := exchangeOf(w)
+	x.attach(c)
+	for {
+		switch x.readHead() {
+		case headComplete:
+			if x.run() {
+				continue
+			}
+			x.linger()
+			x.detach()
+			c.end()
+			return
+		case headNone:
+			x.detach()
+			if c.Park(w.Now, x.idleTimeout()) {
+				return
+			}
+			x.attach(c)
+		case headGone:
+			x.detach()
+			c.end()
+			return
+		}
+	}
+}
+
+// reload looks up the listener's present configuration. A listener that was
+// removed keeps its last one for the connections that it still has; they end
+// with their next response.
+func (c *conn) reload() (removed bool) {
+	b := c.server.live.Load().Bind(int(c.slot))
+	if b == nil {
+		return true
+	}
+	if b != c.bind {
+		// The connection gauge follows the connection, should its counters be
+		// others now.
+		if b.Listener.Metrics != c.bind.Listener.Metrics {
+			i := c.Loop().Index
+			c.bind.Listener.Metrics.Shard(i).ActiveConnections.Dec()
+			b.Listener.Metrics.Shard(i).ActiveConnections.Inc()
+		}
+		c.bind = b
+	}
+	return false
+}
+
+// lifetimeOver tells whether the connection has lived for
+// client_keep_alive.seconds.
+func (c *conn) lifetimeOver(now int64) bool {
+	return now-c.born > int64(c.bind.Listener.LoadBalancer.Attributes.ClientKeepAlive)
+}
+
+// headTimeout bounds the time from a request's first byte to the end of its
+// head. ELB has the idle timeout here; a client that dribbles its head for a
+// minute is no client.
+const headTimeout = 10 * time.Second
