@@ -39,11 +39,11 @@ var actionUnion = &union{
 			{name: "port", kind: textValue, def: "#{port}", numeric: true, pattern: `^([1-9][0-9]{0,4}|#\{port\})$`, format: "a port from 1 to 65535 or #{port}", doc: "The port, from 1 to 65535."},
 			{name: "path", kind: textValue, def: "/#{path}", max: maxRedirectField, pattern: "^/", doc: "The path, starting with /. It may hold #{host}, #{port} and #{path}, which has no slash at its start."},
 			{name: "query", kind: textValue, def: "#{query}", max: maxRedirectField, doc: "The query, without ?. It may hold all placeholders."},
-			{name: "status_code", kind: choiceValue, required: true, values: []choice{{word: redirectPermanent}, {word: redirectFound}}, doc: "The status: HTTP_301 (permanent) or HTTP_302 (found)."},
+			{name: "status_code", kind: choiceValue, required: true, values: []choice{{word: redirectPermanent}, {word: redirectFound}}, doc: "The status, HTTP_301 (permanent) or HTTP_302 (found)."},
 		}},
 		{name: "fixed-response action", tag: "fixed-response", doc: "Answers without a target.", fields: []field{
 			actionType("fixed-response"),
-			{name: "status_code", kind: textValue, required: true, numeric: true, pattern: `^[245][0-9]{2}$`, format: "a status of the form 2xx, 4xx or 5xx", doc: "The status: 2xx, 4xx or 5xx."},
+			{name: "status_code", kind: textValue, required: true, numeric: true, pattern: `^[245][0-9]{2}$`, format: "a status of the form 2xx, 4xx or 5xx", doc: "The status, of the form 2xx, 4xx or 5xx."},
 			{name: "content_type", kind: choiceValue, def: "text/plain", values: []choice{{word: "text/plain"}, {word: "text/css"}, {word: "text/html"}, {word: "application/javascript"}, {word: "application/json"}}, doc: "The type of the body."},
 			{name: "message_body", kind: textValue, empty: true, numeric: true, max: maxFixedBody, doc: "The body."},
 		}},
@@ -194,14 +194,15 @@ func (b *builder) redirect(f fields, l *Listener) *RedirectAction {
 	if port, valid := parseInteger(r.Port); portOK && r.Port != "#{port}" && (!valid || port < 1 || port > 65535) {
 		f.errorf("port", "must be a port from 1 to 65535 or #{port}, got %s", f.set["port"].shown())
 	}
-	r.Host = b.redirectText(f, "host", redirectHost)
-	r.Path = b.redirectText(f, "path", func(s string) string {
+	var hostOK, pathOK bool
+	r.Host, hostOK = b.redirectText(f, "host", redirectHost)
+	r.Path, pathOK = b.redirectText(f, "path", func(s string) string {
 		if strings.Contains(s, "?") {
 			return "must not hold ?; put the query in the field query"
 		}
 		return requestPath(placeholder.ReplaceAllString(s, ""))
 	})
-	r.Query = b.redirectText(f, "query", func(s string) string {
+	r.Query, _ = b.redirectText(f, "query", func(s string) string {
 		if strings.HasPrefix(s, "?") {
 			return "must not start with ?, which is put in"
 		}
@@ -209,7 +210,7 @@ func (b *builder) redirect(f fields, l *Listener) *RedirectAction {
 	})
 	sameProtocol := r.Protocol == "#{protocol}" || r.Protocol == l.Protocol.String()
 	samePort := r.Port == "#{port}" || r.Port == fmt.Sprint(l.Port)
-	if sameProtocol && samePort && r.Host == "#{host}" && r.Path == "/#{path}" && protocolOK && portOK {
+	if sameProtocol && samePort && r.Host == "#{host}" && r.Path == "/#{path}" && protocolOK && portOK && hostOK && pathOK {
 		b.errorf(f.node, f.path, "a redirect must change at least one of protocol, host, port and path, or the client is sent round in circles")
 	}
 	return r
@@ -225,28 +226,29 @@ func redirectHost(s string) string {
 }
 
 // redirectText reads a field of a redirect that may hold placeholders.
-func (b *builder) redirectText(f fields, name string, check func(string) string) string {
+func (b *builder) redirectText(f fields, name string, check func(string) string) (string, bool) {
 	text, ok := f.text(name)
 	n := f.set[name]
 	if !ok || n == nil {
-		return text
+		return text, ok
 	}
 	allowed := redirectPlaceholders[name]
 	for _, p := range placeholder.FindAllString(text, -1) {
 		if slices.Contains(allowed, p) {
 			continue
 		}
-		hint := ""
-		if n.raw == n.text {
-			hint = suggest(p, allowed)
+		if n.raw != n.text {
+			f.errorf(name, "may hold the placeholder %s, got %s", orList(allowed), n.shown())
+		} else {
+			f.errorf(name, "may hold the placeholder %s, not %s%s", orList(allowed), abbreviate(p), suggest(p, allowed))
 		}
-		f.errorf(name, "may hold the placeholder %s, not %s%s", orList(allowed), abbreviate(p), hint)
-		return text
+		return text, false
 	}
 	if problem := check(text); problem != "" {
 		f.errorf(name, "%s, got %s", problem, n.shown())
+		return text, false
 	}
-	return text
+	return text, true
 }
 
 func (b *builder) fixedResponse(f fields) *FixedResponseAction {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -81,7 +82,10 @@ func (b *builder) checkBinds() {
 
 func bindName(addr netip.Addr, port uint16) string {
 	if addr.IsUnspecified() {
-		return "all addresses, port " + netip.AddrPortFrom(addr, port).String()
+		if addr.Is4() {
+			return fmt.Sprintf("port %d of all IPv4 addresses", port)
+		}
+		return fmt.Sprintf("port %d of all addresses", port)
 	}
 	return netip.AddrPortFrom(addr, port).String()
 }

@@ -146,7 +146,7 @@ func (b *builder) dangling(n *node, path, what string, known []string) {
 	case len(known) == 0:
 		hint = "; there are none"
 	case len(known) <= most:
-		hint = "; there is " + strings.Join(known, ", ")
+		hint = "; those that exist: " + strings.Join(known, ", ")
 	}
 	b.errorf(n, path, "there is no %s %s%s", what, n.shown(), hint)
 }

@@ -161,7 +161,7 @@ func (b *builder) patterns(f fields, c *Condition, check func(string) string, fo
 }
 
 // values reads a list of texts, handing each to take, which says what is wrong
-// with it.
+// with it. A hint that quotes the text must stand in parentheses at the end.
 func (b *builder) values(f fields, name string, take func(n *node, text string) string) bool {
 	items, ok := f.some(name)
 	spec := f.spec(name).item
@@ -176,6 +176,9 @@ func (b *builder) values(f fields, name string, take func(n *node, text string) 
 			continue
 		}
 		if problem := take(n, n.text); problem != "" {
+			if n.raw != n.text {
+				problem, _, _ = strings.Cut(problem, " (")
+			}
 			b.errorf(n, path, "%s, got %s", problem, n.shown())
 			ok = false
 		}
@@ -230,16 +233,16 @@ func headerName(s string) string {
 }
 
 func method(s string) string {
-	for _, r := range s {
-		if r != '-' && r != '_' && (r < 'A' || 'Z' < r) {
-			hint := ""
-			if up := strings.ToUpper(s); method(up) == "" {
-				hint = " (write " + up + ")"
-			}
-			return "must be made of capital letters, hyphens and underscores" + hint
-		}
+	wrong := func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return r != '-' && r != '_' && (r < 'A' || 'Z' < r) })
 	}
-	return ""
+	switch up := strings.ToUpper(s); {
+	case !wrong(s):
+		return ""
+	case !wrong(up):
+		return "must be made of capital letters, hyphens and underscores (write " + up + ")"
+	}
+	return "must be made of capital letters, hyphens and underscores"
 }
 
 // parseNetwork parses a network in CIDR notation and masks it.

@@ -107,9 +107,9 @@ func (e *expander) lookup(body, dir string) (string, error) {
 	case alternative[0] == '-':
 		return alternative[1:], nil
 	case alternative == "?":
-		return "", fmt.Errorf("the environment variable %s is not set or empty", name)
+		return "", fmt.Errorf("the environment variable %s is unset or empty", name)
 	}
-	return "", fmt.Errorf("the environment variable %s is not set or empty: %s", name, abbreviate(alternative[1:]))
+	return "", fmt.Errorf("the environment variable %s is unset or empty: %s", name, abbreviate(alternative[1:]))
 }
 
 func isVariableName(s string) bool {

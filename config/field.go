@@ -119,7 +119,13 @@ type fields struct {
 // or not supported yet; extra may explain an unknown field better.
 func readFields(r *reporter, n *node, path string, o *object, extra func(name string) string) (fields, bool) {
 	f := fields{r: r, object: o, node: n, path: path}
-	if n.kind != mapNode {
+	switch {
+	case n.bad:
+		return f, false
+	case n.kind == nullNode:
+		r.errorf(n, path, "has no value; it must be a map with %s, or leave the line out", orList(o.names()))
+		return f, false
+	case n.kind != mapNode:
 		r.errorf(n, path, "must be a map with %s, got %s", orList(o.names()), n.kind)
 		return f, false
 	}
@@ -141,7 +147,7 @@ func readFields(r *reporter, n *node, path string, o *object, extra func(name st
 			}
 			r.errorf(p.key, f.at(abbreviate(name)), "%s has no field of this name%s", withArticle(o.name), hint)
 		case spec.notYet:
-			r.errorf(p.key, f.at(name), "%s is not supported yet", name)
+			r.errorf(p.key, f.at(name), "is not supported yet")
 		default:
 			f.set[name] = p.value
 		}
@@ -155,7 +161,7 @@ func readFields(r *reporter, n *node, path string, o *object, extra func(name st
 }
 
 func withArticle(noun string) string {
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
+	if strings.ContainsRune("aeiou", rune(noun[0])) || strings.HasPrefix(noun, "http") {
 		return "an " + noun
 	}
 	return "a " + noun

@@ -125,7 +125,7 @@ func parseMatcher(text string) (m Matcher, problem string) {
 			return m, wrong
 		}
 		if r.Low > r.High {
-			return m, fmt.Sprintf("has the range %d-%d, which is the wrong way round", r.Low, r.High)
+			return m, "must name the lower status of a range first"
 		}
 		m.Ranges = append(m.Ranges, r)
 	}

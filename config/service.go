@@ -6,7 +6,7 @@ import (
 )
 
 var adminObject = &object{
-	name: "admin",
+	name: "admin API",
 	doc:  "Where the admin API listens: status, metrics, health of the process itself.",
 	fields: []field{
 		{name: "socket", kind: textValue, empty: true, max: maxSocketPath, def: "/run/elbow/admin.sock",

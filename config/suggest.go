@@ -8,10 +8,14 @@ import (
 // maxSuggestDistance is how many edits a name may be away to be suggested.
 const maxSuggestDistance = 2
 
+// minSuggestPrefix is how much of a name must be there to be suggested by it.
+const minSuggestPrefix = 4
+
 // suggest returns "; did you mean "x"?" for the candidate closest to name, or
-// "" when none is close. A name that differs only in case, underscores, hyphens
-// or dots counts as close, whatever the number of edits: HealthCheck means
-// health_check.
+// "" when none is close. Whatever the number of edits, a name counts as close
+// that differs only in case, underscores, hyphens or dots (HealthCheck means
+// health_check), and one that is how a single candidate begins (interval means
+// interval_seconds).
 func suggest(name string, candidates []string) string {
 	if best := closest(name, candidates); best != "" {
 		return `; did you mean "` + best + `"?`
@@ -31,6 +35,16 @@ func closest(name string, candidates []string) string {
 		limit := min(maxSuggestDistance, len(c)/2)
 		if d := editDistance(name, c, limit); d <= limit && d < bestDistance {
 			best, bestDistance = c, d
+		}
+	}
+	if best == "" && len(folded) >= minSuggestPrefix {
+		for _, c := range candidates {
+			if strings.HasPrefix(foldName(c), folded) {
+				if best != "" {
+					return ""
+				}
+				best = c
+			}
 		}
 	}
 	return best

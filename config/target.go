@@ -44,7 +44,7 @@ func (b *builder) targets(f fields, group *TargetGroup) {
 			}
 			target.ID = id
 		}
-		if port, ok := t.integer("port"); ok && t.has("port") {
+		if port, _ := t.integer("port"); t.has("port") {
 			target.Port = uint16(port)
 		}
 		if zone, ok := t.text("zone"); ok && t.has("zone") && zone != allZones {
