@@ -29,12 +29,13 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// Where a Body is. The order matters: up to stateData it is within chunks.
+// Where a Body is. From stateLine on it is in the trailer section.
 type bodyState uint8
 
 const (
 	stateDone    bodyState = iota
-	stateRaw               // BodyLength, BodyClose
+	stateRaw               // BodyLength
+	stateClose             // BodyClose
 	stateData              // in chunk data, remaining > 0
 	stateDataCR            // the CR after chunk data
 	stateDataLF            // the LF after it
@@ -75,7 +76,7 @@ func (b *Body) Reset(kind httpmsg.BodyKind, length int64) {
 			b.remaining, b.state = 0, stateDone
 		}
 	case httpmsg.BodyClose:
-		b.state, b.remaining = stateRaw, math.MaxInt64
+		b.state, b.remaining = stateClose, math.MaxInt64
 	case httpmsg.BodyChunked:
 		b.state = stateSize
 	default:
@@ -91,7 +92,8 @@ func (b *Body) Done() bool { return b.state == stateDone }
 // them: what is left of a BodyLength body or of the current chunk (0 between
 // chunks), math.MaxInt64 for BodyClose.
 func (b *Body) Remaining() int64 {
-	if b.state == stateRaw || b.state == stateData {
+	switch b.state {
+	case stateRaw, stateClose, stateData:
 		return b.remaining
 	}
 	return 0 // remaining may hold a chunk size that is still arriving
@@ -112,9 +114,6 @@ func (b *Body) Skip(n int64) {
 func (b *Body) took(n int64) {
 	switch b.state {
 	case stateRaw:
-		if b.remaining == math.MaxInt64 { // until close: never ends
-			return
-		}
 		if b.remaining -= n; b.remaining == 0 {
 			b.state = stateDone
 		}
@@ -137,6 +136,8 @@ func (b *Body) Decode(p []byte) (payload, consumed int, done bool, r Refusal) {
 		return 0, 0, true, 0
 	case stateRefused:
 		return 0, 0, false, b.refusal
+	case stateClose:
+		return len(p), len(p), false, 0
 	case stateRaw:
 		n := len(p)
 		if int64(n) > b.remaining {
