@@ -132,6 +132,16 @@ func (e *Engine) pick() *Loop {
 	return best
 }
 
+// ExpireParked tells the Parker of every parked connection that its time is
+// over.
+func (e *Engine) ExpireParked() {
+	e.table.each(func(c *Conn) {
+		if c.r.Load() == stParked {
+			c.parker.Expired(c)
+		}
+	})
+}
+
 // Close closes every parked connection, stops the loops and waits until all
 // workers have ended. Workers that sleep are woken as if their connection had
 // been reset. Acceptors must be closed before.

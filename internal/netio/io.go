@@ -7,16 +7,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryRead reads what is there. Again means nothing is; then, and after a read
-// that did not fill p while c is not hung up, c may be parked or waited for.
+// TryRead reads what is there into p, which must not be empty; Again means
+// nothing is. After a read that did not fill p, while c is not hung up, there is
+// nothing more, and reading on would only cost a system call.
 func (c *Conn) TryRead(p []byte) (int, Status) {
+	if invariants && len(p) == 0 {
+		panic("netio: TryRead into nothing, which would look like EOF")
+	}
+	if c.aborted() {
+		return 0, Reset
+	}
+	// Before the read, not after: what it finds includes what the event was
+	// about, while an event that comes later may not be.
+	c.consume()
 	n, e := sysRead(c.fd, p)
-	switch {
-	case e == 0 && n > 0:
+	if e == 0 && n > 0 {
+		// hangup is stored before the event it came with: either we see it
+		// here, or the event is still to come.
+		c.unread = n == len(p) || c.hangup.Load() != 0
 		return n, OK
-	case e == 0:
+	}
+	c.unread = false
+	switch e {
+	case 0:
 		return 0, EOF
-	case e == syscall.EAGAIN || e == syscall.EINTR:
+	case syscall.EAGAIN:
 		return 0, Again
 	}
 	return 0, Reset
@@ -37,7 +52,9 @@ func (w *Worker) Read(c *Conn, p []byte, timeout time.Duration) (int, Status) {
 }
 
 // Peek tells whether an idle connection is still good: Again when there is
-// nothing to read, as there should be; EOF, Reset or OK when there is.
+// nothing to read, as there should be; EOF, Reset or OK when there is. A Parker
+// may call it in Ready before it claims; should somebody else claim meanwhile,
+// the answer means nothing.
 func (c *Conn) Peek() Status {
 	n, e := sysPeek(c.fd)
 	switch {
@@ -54,16 +71,18 @@ func (c *Conn) Peek() Status {
 // TryWrite writes what fits. After Again the connection is armed: wait for it
 // with WaitAny{Write: true}, and call Disarm when done.
 func (c *Conn) TryWrite(p []byte) (int, Status) {
+	if c.aborted() {
+		return 0, Reset
+	}
 	n, e := sysWrite(c.fd, p, 0)
-	if e == syscall.EAGAIN {
-		if c.w.CompareAndSwap(nil, stArmed) {
-			n, e = sysWrite(c.fd, p, 0)
-		}
+	if e == syscall.EAGAIN && c.w.CompareAndSwap(nil, stArmed) {
+		// The socket may have drained before the arming, and said so to nobody.
+		n, e = sysWrite(c.fd, p, 0)
 	}
 	switch e {
 	case 0:
 		return n, OK
-	case syscall.EAGAIN, syscall.EINTR:
+	case syscall.EAGAIN:
 		return 0, Again
 	}
 	return 0, Reset
@@ -79,6 +98,9 @@ func (c *Conn) Disarm() {
 // Write writes all of p. The peer may take timeout for each part that it
 // accepts.
 func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
+	if c.aborted() {
+		return Reset
+	}
 	n, e := sysWrite(c.fd, p, 0)
 	if e == 0 && n == len(p) {
 		return OK
@@ -124,7 +146,9 @@ func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
 			total += len(b)
 			k++
 		}
-		if s := w.writevAll(c, w.iov[:k], total, timeout); s != OK {
+		s := w.writevAll(c, w.iov[:k], total, timeout)
+		clear(w.iov[:k]) // an idle worker must not hold on to what it sent
+		if s != OK {
 			return s
 		}
 	}
@@ -135,15 +159,17 @@ func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Du
 	if total == 0 {
 		return OK
 	}
-	n, e := sysWritev(c.fd, iov)
-	if e == 0 && n == total {
-		return OK
+	if c.aborted() {
+		return Reset
 	}
-	if e != 0 {
-		if e != syscall.EAGAIN && e != syscall.EINTR {
-			return Reset
-		}
+	n, e := sysWritev(c.fd, iov)
+	switch {
+	case e == 0 && n == total:
+		return OK
+	case e == syscall.EAGAIN:
 		n = 0
+	case e != 0:
+		return Reset
 	}
 	// The slow path: finish slice by slice.
 	for i := range iov {

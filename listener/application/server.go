@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/elbow-lb/elbow/balancer"
 	"github.com/elbow-lb/elbow/internal/accesslog"
 	"github.com/elbow-lb/elbow/internal/http1"
@@ -18,7 +16,7 @@ import (
 type Server struct {
 	live   *balancer.Live
 	limits *http1.Limits
-	log    *zap.Logger
+	report func(value any, stack []byte)
 	epoch  int64 // Unix time in ns of engine time 0
 
 	access   atomic.Pointer[accesslog.Log]
@@ -29,11 +27,11 @@ type Server struct {
 // Panics returns how many connections a panic has cost.
 func (s *Server) Panics() uint64 { return s.panics.Load() }
 
-// NewServer returns a server that decides by what live holds. log is told of
-// panics only: everything else about a request is in the access log and in
-// metrics.
-func NewServer(e *netio.Engine, live *balancer.Live, log *zap.Logger) *Server {
-	return &Server{live: live, limits: &http1.DefaultLimits, log: log, epoch: e.Start().UnixNano()}
+// NewServer returns a server that decides by what live holds. report is told
+// of panics: everything else about a request is in the access log and in
+// metrics. epoch is the time at which the engine started.
+func NewServer(epoch time.Time, live *balancer.Live, report func(value any, stack []byte)) *Server {
+	return &Server{live: live, limits: &http1.DefaultLimits, report: report, epoch: epoch.UnixNano()}
 }
 
 // SetAccessLog makes requests from now on be logged to l; nil stops logging.
@@ -71,8 +69,7 @@ func (s *Server) Accept(slot int, l *netio.Loop, fd int, remote netip.AddrPort) 
 // OnPanic is the engine's hook: it costs the connection that it happened on.
 func (s *Server) OnPanic(w *netio.Worker, _ netio.Task, value any) {
 	s.panics.Add(1)
-	s.log.Error("panic while serving a connection; it was closed",
-		zap.Any("panic", value), zap.ByteString("stack", debug.Stack()))
+	s.report(value, debug.Stack())
 	x, ok := w.Local.(*exchange)
 	if !ok || x.conn == nil {
 		return
@@ -96,11 +93,17 @@ func (c *conn) Ready(*netio.Conn) {
 	}
 }
 
-// Expired is called by the timer wheel: a parked connection was idle too long.
+// Expired is called by the timer wheel: a parked connection was idle too long;
+// or for a drain, and then a request that has just arrived is still served.
 func (c *conn) Expired(*netio.Conn) {
-	if c.Claim() {
-		c.end()
+	if !c.Claim() {
+		return
 	}
+	if c.Peek() == netio.OK {
+		c.Loop().Go(c)
+		return
+	}
+	c.end()
 }
 
 // end closes the connection.

@@ -1,0 +1,435 @@
+// Package control knows the order of things: how a configuration takes effect,
+// how it is refused, and how the process ends. It is the only writer of
+// balancer.Live, of the listening sockets, of the probes and of the access log.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/elbow-lb/elbow/balancer"
+	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/health"
+	"github.com/elbow-lb/elbow/health/probe"
+	"github.com/elbow-lb/elbow/internal/accesslog"
+	"github.com/elbow-lb/elbow/internal/clock"
+	"github.com/elbow-lb/elbow/internal/connpool"
+	"github.com/elbow-lb/elbow/internal/metrics"
+	"github.com/elbow-lb/elbow/internal/netio"
+	"github.com/elbow-lb/elbow/internal/resolve"
+	"github.com/elbow-lb/elbow/listener"
+	"github.com/elbow-lb/elbow/listener/application"
+)
+
+// Options are what a Controller works with. All fields but Load may be zero.
+type Options struct {
+	// Load reads the configuration: a model, or everything that is wrong.
+	Load func() (*config.Model, config.Diagnostics)
+	// Log is the daemon's log; nil means silence.
+	Log *zap.Logger
+	// Clock drives probes, deadlines and resolution; nil means the real one.
+	Clock clock.Clock
+	// Loops is the number of event loops; 0 means GOMAXPROCS.
+	Loops int
+	// Version and Commit are reported in metrics and status.
+	Version, Commit string
+	// Resolver configures DNS; its Clock, Log and OnChange are set here.
+	Resolver resolve.Options
+}
+
+// Controller owns the running data plane.
+type Controller struct {
+	opt      Options
+	log      *zap.Logger
+	engine   *netio.Engine
+	live     *balancer.Live
+	metrics  *metrics.Registry
+	server   *application.Server
+	set      *listener.Set
+	probes   *probe.Manager[balancer.Key]
+	resolver *resolve.Resolver
+	started  time.Time
+	resolved chan struct{} // wakes follow
+	closing  chan struct{} // ends follow
+	followed chan struct{} // closed when it ended
+
+	mu       sync.Mutex // serialises configuration changes; guards what follows
+	access   *accesslog.Log
+	accessAs config.AccessLog
+	last     Attempt // the last attempt to load a configuration
+	applied  time.Time
+	closed   bool
+	draining bool
+}
+
+// Attempt says how an attempt to load a configuration ended.
+type Attempt struct {
+	Time        time.Time
+	OK          bool
+	Diagnostics config.Diagnostics // what is wrong with the file; nil if something else failed
+	Err         error
+}
+
+// New builds a data plane without a configuration. Close ends it.
+func New(opt Options) (*Controller, error) {
+	c := &Controller{
+		opt: opt, log: opt.Log, live: &balancer.Live{},
+		resolved: make(chan struct{}, 1), closing: make(chan struct{}), followed: make(chan struct{}),
+	}
+	if c.log == nil {
+		c.log = zap.NewNop()
+	}
+	if opt.Clock == nil {
+		c.opt.Clock = clock.Real
+	}
+	c.started = c.opt.Clock.Now()
+	var err error
+	c.engine, err = netio.New(netio.Options{
+		Loops: opt.Loops,
+		Clock: c.opt.Clock,
+		OnPanic: func(w *netio.Worker, t netio.Task, value any) {
+			c.server.OnPanic(w, t, value)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.metrics = metrics.New(c.engine.Loops(), metrics.Options{
+		Version: opt.Version, Commit: opt.Commit, Reasons: application.Reasons(),
+	})
+	c.metrics.OnScrape(c.scrape)
+	c.server = application.NewServer(c.engine.Start(), c.live, func(value any, stack []byte) {
+		c.log.Error("panic while serving a connection, which was closed; please report it",
+			zap.Any("panic", value), zap.ByteString("stack", stack))
+	})
+	c.set = listener.NewSet(c.engine, c.server.Accept)
+	c.probes = probe.NewManager(probe.Options[balancer.Key]{
+		Clock:    c.opt.Clock,
+		Log:      c.log,
+		OnChange: c.live.HealthChanged,
+	})
+	ropt := opt.Resolver
+	ropt.Clock = c.opt.Clock
+	ropt.OnChange = c.onResolved
+	ropt.OnError = func(name string, err error) {
+		c.log.Warn("target name not resolved; its last addresses stay", zap.String("name", name), zap.Error(err))
+	}
+	c.resolver = resolve.New(ropt)
+	go c.follow()
+	return c, nil
+}
+
+// Reload reads the configuration and makes it take effect, or changes nothing
+// and says why. The Diagnostics are nil unless the file itself is wrong.
+func (c *Controller) Reload(ctx context.Context) error {
+	m, diags := c.opt.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.draining {
+		return errors.New("the process is shutting down")
+	}
+	a := Attempt{Time: c.opt.Clock.Now(), Diagnostics: diags}
+	switch {
+	case m == nil:
+		a.Err = diags
+		c.log.Error("configuration refused; the old one stays in force", zap.Int("errors", len(diags)), zap.Error(diags))
+	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash:
+		a.OK = true
+		c.log.Info("configuration unchanged", zap.String("hash", m.Hash))
+	default:
+		a.Err = c.applyLocked(ctx, m)
+		a.OK = a.Err == nil
+		if a.Err != nil {
+			c.log.Error("configuration cannot take effect; the old one stays in force", zap.Error(a.Err))
+		}
+	}
+	c.last = a
+	if a.OK {
+		c.applied = a.Time
+	}
+	return a.Err
+}
+
+// applyLocked is the walk of a reload: prepare what may fail, compile, swap,
+// commit. Until the swap a failure leaves everything as it was.
+func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
+	prev := c.live.Load()
+
+	// Prepare: names, the access log, sockets.
+	rctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	err := c.resolver.Resolve(rctx, names(m))
+	cancel()
+	if err != nil {
+		c.log.Warn("not every target name could be resolved; it is tried again in the background", zap.Error(err))
+	}
+	access, err := c.openAccessLocked(m.AccessLog)
+	if err != nil {
+		return err
+	}
+	next := balancer.Compile(m, prev, c.env(m))
+	change, err := c.set.Prepare(next.Binds)
+	if err != nil {
+		if access != nil && access != c.access {
+			access.Close(ctx)
+		}
+		return err
+	}
+
+	// The swap: from here on, new work starts on the new snapshot.
+	c.live.Swap(next)
+
+	// Commit: nothing below can fail in a way that undoes the swap.
+	if access != c.access {
+		c.server.SetAccessLog(access)
+		c.retireAccess(c.access)
+	}
+	c.access, c.accessAs = access, m.AccessLog
+	c.resolver.SetNames(names(m))
+	if err := change.Commit(); err != nil {
+		c.log.Error("a listening socket does not accept", zap.Error(err))
+	}
+	c.syncTargets(next)
+	c.retire(prev, next)
+	for _, w := range m.Warnings {
+		c.log.Warn(w.Message, zap.Stringer("at", w.Position), zap.String("path", w.Path))
+	}
+	c.log.Info("configuration applied",
+		zap.Uint64("generation", next.Generation), zap.String("hash", m.Hash),
+		zap.Int("listeners", len(next.Listeners)), zap.Int("target_groups", len(next.Groups)))
+	return nil
+}
+
+// env is what compiling needs from around it.
+func (c *Controller) env(m *config.Model) balancer.Env {
+	return balancer.Env{
+		NewTargetState: func(k balancer.Key, g *config.TargetGroup, t *config.Target) *balancer.TargetState {
+			zone := ""
+			if t.Zone != config.NoZone {
+				zone = m.Zones[t.Zone].Name
+			}
+			return &balancer.TargetState{
+				Conns:   connpool.New(k.Addr, c.engine.Loops(), connpool.Options{MaxIdle: 1024, IdleTimeout: time.Minute}),
+				Metrics: c.metrics.Target(k.Group, k.Addr.String(), zone),
+			}
+		},
+		ListenerMetrics: func(l *config.Listener) *metrics.Listener {
+			return c.metrics.Listener(l.LoadBalancer.Name, listenerLabel(l))
+		},
+		GroupMetrics: func(g *config.TargetGroup) *metrics.Group { return c.metrics.Group(g.Name) },
+		Resolve: func(name string) []netip.Addr {
+			addrs, _ := c.resolver.Lookup(name)
+			return addrs
+		},
+	}
+}
+
+func listenerLabel(l *config.Listener) string {
+	return fmt.Sprintf("%s:%d", l.Protocol, l.Port)
+}
+
+// names lists the DNS names of a model's targets.
+func names(m *config.Model) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, g := range m.TargetGroups {
+		for i := range g.Targets {
+			if n := g.Targets[i].Name; n != "" && !seen[n] {
+				seen[n] = true
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// syncTargets gives probes and pools what the new snapshot asks of them.
+func (c *Controller) syncTargets(s *balancer.Snapshot) {
+	var specs []probe.Spec[balancer.Key]
+	for t := range s.Targets() {
+		g := t.Group
+		if len(g.LoadBalancers) == 0 {
+			// ELB does not check what no load balancer uses.
+			t.State.Health.Store(health.Status{State: health.StateUnused, Reason: health.TargetNotInUse})
+			continue
+		}
+		a := &g.LoadBalancers[0].Attributes
+		t.State.Conns.Configure(connpool.Options{MaxIdle: a.TargetMaxIdle, IdleTimeout: a.TargetIdleTimeout})
+		specs = append(specs, probe.Spec[balancer.Key]{
+			Key: t.Key, Addr: t.Addr, Check: g.Config.HealthCheck, Cell: &t.State.Health,
+		})
+	}
+	c.probes.Sync(specs)
+	// Sync itself may have written cells (unavailable, initial).
+	for _, g := range s.Groups {
+		c.live.HealthChanged(balancer.Key{Group: g.Name})
+	}
+}
+
+// retire lets go of the targets that next no longer registers. Requests under
+// way finish on their snapshot; only idle connections are closed.
+func (c *Controller) retire(prev, next *balancer.Snapshot) {
+	if prev == nil {
+		return
+	}
+	kept := map[balancer.Key]bool{}
+	for t := range next.Targets() {
+		kept[t.Key] = true
+	}
+	for t := range prev.Targets() {
+		if !kept[t.Key] {
+			t.State.Conns.Close()
+			t.State.Health.Store(health.Status{State: health.StateUnused, Reason: health.TargetNotRegistered})
+		}
+	}
+	c.retainMetrics(next)
+}
+
+// retainMetrics forgets the counters of what the configuration no longer has.
+func (c *Controller) retainMetrics(s *balancer.Snapshot) {
+	keep := map[any]bool{}
+	for _, l := range s.Listeners {
+		keep[l.Metrics] = true
+	}
+	for _, g := range s.Groups {
+		keep[g.Metrics] = true
+	}
+	for t := range s.Targets() {
+		keep[t.State.Metrics] = true
+	}
+	c.metrics.Retain(func(e any) bool { return keep[e] })
+}
+
+// follow is the goroutine that follows target names whose addresses changed:
+// the same model is compiled again. The resolver's callback only wakes it: it
+// must not wait for a reload, which may itself be waiting for the resolver.
+func (c *Controller) follow() {
+	defer close(c.followed)
+	for {
+		select {
+		case <-c.closing:
+			return
+		case <-c.resolved:
+		}
+		c.mu.Lock()
+		if prev := c.live.Load(); prev != nil && !c.closed && !c.draining {
+			next := balancer.Compile(prev.Model, prev, c.env(prev.Model))
+			c.live.Swap(next)
+			c.syncTargets(next)
+			c.retire(prev, next)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *Controller) onResolved(name string, addrs []netip.Addr) {
+	c.log.Info("target name resolved", zap.String("name", name), zap.Stringers("addresses", addrs))
+	select {
+	case c.resolved <- struct{}{}:
+	default: // it is awake already, or will be, and looks everything up anew
+	}
+}
+
+// openAccessLocked opens the access log that cfg asks for, or returns the one
+// that is open if it is the same.
+func (c *Controller) openAccessLocked(cfg config.AccessLog) (*accesslog.Log, error) {
+	switch {
+	case cfg.File == "":
+		return nil, nil
+	case c.access != nil && cfg == c.accessAs:
+		return c.access, nil
+	}
+	format := accesslog.FormatELB
+	if cfg.Format == config.FormatJSON {
+		format = accesslog.FormatJSON
+	}
+	l, err := accesslog.Open(accesslog.Options{
+		Path: cfg.File, Format: format, Shards: c.engine.Loops(),
+		OnError: func(err error) { c.log.Warn("access log", zap.Error(err)) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("access_log.file: %w", err)
+	}
+	return l, nil
+}
+
+// retireAccess closes an access log that requests may still append to; they
+// had their chance when the last of them ends, which a moment is enough for.
+func (c *Controller) retireAccess(l *accesslog.Log) {
+	if l == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeLogTimeout)
+	defer cancel()
+	if err := l.Close(ctx); err != nil {
+		c.log.Warn("close the old access log", zap.Error(err))
+	}
+}
+
+const closeLogTimeout = 5 * time.Second
+
+// resolveTimeout bounds how long a reload waits for DNS. Names without an
+// address by then have no targets until they get one.
+const resolveTimeout = 3 * time.Second
+
+// ReopenLogs opens the access log file anew, for log rotation.
+func (c *Controller) ReopenLogs() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.access == nil {
+		return nil
+	}
+	return c.access.Reopen()
+}
+
+// Drain takes the process out of service: not ready, no new connections, each
+// response closes its connection, idle connections are closed. It returns when
+// the last request is answered or ctx ends.
+func (c *Controller) Drain(ctx context.Context) error {
+	c.mu.Lock()
+	c.draining = true
+	c.mu.Unlock()
+	c.server.Drain()
+	c.set.Close()
+	for {
+		c.engine.ExpireParked()
+		if c.engine.Busy() == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d requests were still under way: %w", c.engine.Busy(), ctx.Err())
+		case <-time.After(drainPoll):
+		}
+	}
+}
+
+// drainPoll is how often a drain looks whether it is over.
+const drainPoll = 20 * time.Millisecond
+
+// Close ends everything at once: requests under way are cut.
+func (c *Controller) Close() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.resolver.Close()
+	close(c.closing)
+	<-c.followed
+	c.probes.Close()
+	c.set.Close()
+	c.engine.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server.SetAccessLog(nil)
+	c.retireAccess(c.access)
+	c.access = nil
+}

@@ -1,0 +1,191 @@
+package control
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/elbow-lb/elbow/balancer"
+	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/internal/metrics"
+)
+
+// Status is the state of the process at one moment, for people and machines.
+// Its JSON form is part of the admin API.
+type Status struct {
+	Version       string               `json:"version"`
+	Started       time.Time            `json:"started"`
+	Ready         bool                 `json:"ready"`
+	Draining      bool                 `json:"draining"`
+	Connections   int                  `json:"connections"` // clients' and targets', idle ones included
+	Config        ConfigStatus         `json:"config"`
+	LoadBalancers []LoadBalancerStatus `json:"load_balancers"`
+	TargetGroups  []TargetGroupStatus  `json:"target_groups"`
+}
+
+// ConfigStatus says which configuration is in force and how the last attempt
+// to change it ended.
+type ConfigStatus struct {
+	Generation  uint64    `json:"generation"`
+	Hash        string    `json:"hash"`
+	Applied     time.Time `json:"applied"`
+	LastAttempt time.Time `json:"last_attempt"`
+	LastOK      bool      `json:"last_attempt_ok"`
+	LastError   string    `json:"last_error,omitempty"`
+}
+
+// LoadBalancerStatus is one load balancer and where it listens.
+type LoadBalancerStatus struct {
+	Name      string           `json:"name"`
+	Type      string           `json:"type"`
+	Listeners []ListenerStatus `json:"listeners"`
+}
+
+// ListenerStatus is one listener.
+type ListenerStatus struct {
+	Name      string           `json:"name"`
+	Protocol  string           `json:"protocol"`
+	Port      uint16           `json:"port"`
+	Addresses []netip.AddrPort `json:"addresses"`
+	Rules     int              `json:"rules"`
+}
+
+// TargetGroupStatus is one target group with the health of its targets.
+type TargetGroupStatus struct {
+	Name      string         `json:"name"`
+	Protocol  string         `json:"protocol"`
+	Algorithm string         `json:"algorithm"`
+	Healthy   int            `json:"healthy"`
+	Unhealthy int            `json:"unhealthy"`
+	FailOpen  bool           `json:"fail_open"`
+	Targets   []TargetStatus `json:"targets"`
+}
+
+// TargetStatus is one target; State, Reason and Description are ELB's.
+type TargetStatus struct {
+	ID          string         `json:"id"`
+	Address     netip.AddrPort `json:"address"`
+	Zone        string         `json:"zone,omitempty"`
+	State       string         `json:"state"`
+	Reason      string         `json:"reason,omitempty"`
+	Description string         `json:"description,omitempty"`
+	Outstanding int64          `json:"outstanding_requests"`
+	Idle        int            `json:"idle_connections"`
+}
+
+// Status returns the present state.
+func (c *Controller) Status() Status {
+	c.mu.Lock()
+	st := Status{
+		Version: c.opt.Version, Started: c.started, Draining: c.draining,
+		Connections: c.engine.Conns(),
+		Config: ConfigStatus{
+			Applied: c.applied, LastAttempt: c.last.Time, LastOK: c.last.OK,
+		},
+	}
+	if c.last.Err != nil {
+		st.Config.LastError = c.last.Err.Error()
+	}
+	c.mu.Unlock()
+	s := c.live.Load()
+	if s == nil {
+		return st
+	}
+	st.Ready = !st.Draining
+	st.Config.Generation, st.Config.Hash = s.Generation, s.Model.Hash
+	byLB := map[*config.LoadBalancer]int{}
+	for i, lb := range s.Model.LoadBalancers {
+		byLB[lb] = i
+		st.LoadBalancers = append(st.LoadBalancers, LoadBalancerStatus{Name: lb.Name, Type: lb.Type.String()})
+	}
+	for _, l := range s.Listeners {
+		ls := ListenerStatus{Name: l.Name, Protocol: l.Config.Protocol.String(), Port: l.Config.Port, Rules: len(l.Actions)}
+		for _, b := range s.Binds {
+			if b != nil && b.Listener == l {
+				ls.Addresses = append(ls.Addresses, b.Addr)
+			}
+		}
+		lb := &st.LoadBalancers[byLB[l.LoadBalancer]]
+		lb.Listeners = append(lb.Listeners, ls)
+	}
+	for _, g := range s.Groups {
+		st.TargetGroups = append(st.TargetGroups, groupStatus(s, g))
+	}
+	return st
+}
+
+func groupStatus(s *balancer.Snapshot, g *balancer.Group) TargetGroupStatus {
+	n := g.Counts()
+	gs := TargetGroupStatus{
+		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
+		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(),
+	}
+	for _, t := range g.Targets {
+		d := t.State.Health.Detail()
+		gs.Targets = append(gs.Targets, TargetStatus{
+			ID: t.ID, Address: t.Addr, Zone: zoneName(s, t.Zone),
+			State: d.State.String(), Reason: d.Reason.String(), Description: d.Description(),
+			Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
+		})
+	}
+	return gs
+}
+
+func zoneName(s *balancer.Snapshot, i int) string {
+	if i == config.NoZone {
+		return ""
+	}
+	return s.Model.Zones[i].Name
+}
+
+// Ready tells whether the process should be sent traffic: a configuration is
+// in force, and it is not draining.
+func (c *Controller) Ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live.Load() != nil && !c.draining && !c.closed
+}
+
+// Metrics returns the metrics of the data plane.
+func (c *Controller) Metrics() *metrics.Registry { return c.metrics }
+
+// Snapshot returns what requests are decided by now; nil before the first
+// configuration.
+func (c *Controller) Snapshot() *balancer.Snapshot { return c.live.Load() }
+
+// scrape emits the gauges that are read rather than counted.
+func (c *Controller) scrape(e metrics.Emitter) {
+	c.mu.Lock()
+	last, applied, access := c.last, c.applied, c.access
+	c.mu.Unlock()
+	ok := 0.0
+	if last.OK {
+		ok = 1
+	}
+	e.Emit(metrics.ConfigReloadSuccessful, ok)
+	if !applied.IsZero() {
+		e.Emit(metrics.ConfigReloadSuccessTime, float64(applied.UnixMilli())/1e3)
+	}
+	dropped := 0.0
+	if access != nil {
+		dropped = float64(access.Dropped())
+	}
+	e.Emit(metrics.AccessLogDropped, dropped)
+	s := c.live.Load()
+	if s == nil {
+		return
+	}
+	e.Emit(metrics.ConfigGeneration, float64(s.Generation))
+	e.Emit(metrics.ConfigInfo, 1, s.Model.Hash)
+	for _, g := range s.Groups {
+		n := g.Counts()
+		e.Emit(metrics.HealthyHosts, float64(n.Healthy), g.Name)
+		e.Emit(metrics.UnhealthyHosts, float64(n.Unhealthy), g.Name)
+		for _, t := range g.Targets {
+			m := t.State.Metrics
+			state, _ := t.State.Health.Load()
+			e.Emit(metrics.TargetHealth, 1, m.Group, m.Name, m.Zone, state.String())
+			e.Emit(metrics.OutstandingRequests, float64(t.State.Outstanding.Load()), m.Group, m.Name, m.Zone)
+			e.Emit(metrics.IdleConnections, float64(t.State.Conns.Idle()), m.Group, m.Name, m.Zone)
+		}
+	}
+}
