@@ -174,6 +174,9 @@ func conduct(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, opt, online, args, stdout, stderr); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		if errors.Is(err, errMissing) {
 			return exitUsage
@@ -199,6 +202,10 @@ func run(ctx context.Context, opt options, online cpuSet, args []string, stdout,
 	}
 	for _, s := range skipped {
 		fmt.Fprintf(stdout, "SKIP %s: %s\n", s.Name, s.Reason)
+	}
+	if len(field) == 0 {
+		fmt.Fprintln(stdout, "nobody takes part")
+		return nil
 	}
 	if err := raiseFileLimit(); err != nil {
 		return err

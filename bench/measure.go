@@ -42,7 +42,8 @@ type round struct {
 	P50         float64 `json:"p50_us,omitempty"`
 	P99         float64 `json:"p99_us,omitempty"`
 	LatenessP99 float64 `json:"generator_lateness_p99_us,omitempty"`
-	Busy        float64 `json:"processors_busy,omitempty"` // CPU seconds per second
+	Busy        float64 `json:"processors_busy,omitempty"`             // CPU seconds per second
+	Foreign     float64 `json:"processors_busy_with_others,omitempty"` // pinned cases only
 	Memory      float64 `json:"bytes_per_connection,omitempty"`
 	Errors      int     `json:"errors"`
 	LogLines    int     `json:"log_lines,omitempty"`
@@ -51,6 +52,12 @@ type round struct {
 
 const (
 	warmUp = time.Second
+	// Requests/s of every open loop in a run that only has to work, wherever it
+	// runs.
+	shortRate = 500
+	// A round in which others took more than this part of the contestant's
+	// processor is worth a remark: caches and waiting times suffered.
+	foreignLimit = 0.10
 	// How long the log of a round may take to reach its file: nginx flushes
 	// once a second.
 	logPatience = 2500 * time.Millisecond
@@ -117,6 +124,9 @@ func (b *bencher) runCase(ctx context.Context, c benchCase) (caseResult, error) 
 	}
 	if err := b.assemble(ctx, c); err != nil {
 		return res, err
+	}
+	if c.kind == openLoop && b.opt.short {
+		c.load.rate, res.Note = shortRate, "slower than usual, as the run is short"
 	}
 	if c.kind == openLoop && c.load.rate == 0 {
 		if err := b.halfLoad(ctx, &c, &res); err != nil {
@@ -198,10 +208,6 @@ func (b *bencher) loadCPUs(c benchCase) cpuSet {
 // halfLoad sets the rate of a case to half of what the best peer reaches at 64
 // connections. Without a peer it is half of what there is.
 func (b *bencher) halfLoad(ctx context.Context, c *benchCase, res *caseResult) error {
-	if b.opt.short {
-		c.load.rate, res.Note = 2000, "rate fixed, as the run is short"
-		return nil
-	}
 	if b.peerRate == 0 {
 		b.peerCase = "a run before this case"
 		peers := 0
@@ -244,7 +250,7 @@ func (b *bencher) measure(ctx context.Context, r *running, c benchCase, seed uin
 	if c.kind == openLoop {
 		took, err = b.paced(ctx, r, c, seed)
 	} else {
-		took, err = b.metered(r, func() (round, error) {
+		took, err = b.metered(r, c, func() (round, error) {
 			w, err := b.runWrk(ctx, b.loadCPUs(c), r.site.port, c.load, b.opt.seconds)
 			return closedRound(w), err
 		})
@@ -270,9 +276,12 @@ func closedRound(w wrkResult) round {
 }
 
 // metered takes the processor time of contestant and target around a load.
-func (b *bencher) metered(r *running, drive func() (round, error)) (round, error) {
+func (b *bencher) metered(r *running, c benchCase, drive func() (round, error)) (round, error) {
 	var before, after [2]cpuSample
-	var err error
+	busyBefore, err := sampleBusy(b.proxyCPUs(c))
+	if err != nil {
+		return round{}, err
+	}
 	groups := [2]int{r.proc.pid, b.target.pid}
 	for i, g := range groups {
 		if before[i], err = sampleCPU(g); err != nil {
@@ -290,7 +299,17 @@ func (b *bencher) metered(r *running, drive func() (round, error)) (round, error
 			return took, err
 		}
 	}
+	busy, err := sampleBusy(b.proxyCPUs(c))
+	if err != nil {
+		return took, err
+	}
 	spent := after[0].since(before[0])
+	if !c.unpinned {
+		took.Foreign = max(0, (busy-busyBefore-spent).Seconds()/lasted.Seconds())
+		if took.Foreign > foreignLimit {
+			took.Trouble += fmt.Sprintf(" others used %.0f%% of the contestant's processor", 100*took.Foreign)
+		}
+	}
 	took.CPU = ratio(micros(spent), float64(took.Requests))
 	took.TargetCPU = ratio(micros(after[1].since(before[1])), float64(took.Requests))
 	took.Busy = spent.Seconds() / lasted.Seconds()
@@ -312,7 +331,7 @@ func (b *bencher) paced(ctx context.Context, r *running, c benchCase, seed uint6
 	if _, err := p.expect(ctx, 20*time.Second); err != nil {
 		return round{}, fmt.Errorf("%w: %s", err, tail(errPath))
 	}
-	return b.metered(r, func() (round, error) {
+	return b.metered(r, c, func() (round, error) {
 		if err := p.say("go"); err != nil {
 			return round{}, err
 		}

@@ -30,6 +30,8 @@ type process struct {
 	// done is closed when the child has been reaped; err is valid after that.
 	done chan struct{}
 	err  error
+
+	stopped bool
 }
 
 // launch says how to start a process.
@@ -134,9 +136,10 @@ func (p *process) exited() bool {
 // stop ends the process group and returns when the child is reaped. A second
 // call does nothing.
 func (p *process) stop() {
-	if p == nil {
+	if p == nil || p.stopped {
 		return
 	}
+	p.stopped = true
 	if p.in != nil {
 		p.in.Close()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +138,45 @@ func groupMembers(group int) (map[int]procStat, error) {
 		return nil, fmt.Errorf("process group %d is gone", group)
 	}
 	return members, nil
+}
+
+// parseBusy reads from /proc/stat how long the processors of a set have not
+// been idle, whoever used them.
+func parseBusy(text string, set cpuSet) (time.Duration, error) {
+	var sum time.Duration
+	found := 0
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 9 || !strings.HasPrefix(f[0], "cpu") {
+			continue
+		}
+		n, err := strconv.Atoi(f[0][len("cpu"):])
+		if err != nil || !slices.Contains(set, n) {
+			continue // the sum of all is "cpu" without a number
+		}
+		found++
+		// user nice system idle iowait irq softirq steal
+		for _, i := range []int{1, 2, 3, 6, 7, 8} {
+			ticks, err := strconv.ParseInt(f[i], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/stat line %q: %w", line, err)
+			}
+			sum += time.Duration(ticks) * clockTick
+		}
+	}
+	if found != len(set) {
+		return 0, fmt.Errorf("/proc/stat has %d of the processors %s", found, set)
+	}
+	return sum, nil
+}
+
+// sampleBusy is parseBusy of now.
+func sampleBusy(set cpuSet) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseBusy(string(text), set)
 }
 
 // parsePss finds the proportional set size, in bytes, in a smaps_rollup: memory
