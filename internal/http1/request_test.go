@@ -67,6 +67,7 @@ func kept(h *httpmsg.Head) string { return string(bytes.Join(h.AppendKept(nil), 
 func TestRequestAccepted(t *testing.T) {
 	f := func(section, in, want, wantKept string) {
 		t.Helper()
+		compareNetHTTP(t, []byte(in))
 		var h httpmsg.Head
 		n, r := parseRequest(t, in, &h)
 		if r != 0 || n == 0 {
@@ -139,6 +140,7 @@ func TestRequestAccepted(t *testing.T) {
 func TestRequestRefused(t *testing.T) {
 	f := func(section string, want Refusal, in string) {
 		t.Helper()
+		compareNetHTTP(t, []byte(in))
 		var h httpmsg.Head
 		if n, r := parseRequest(t, in, &h); r != want || n != 0 {
 			t.Errorf("%s: %.120q: (%d, %v), want %v", section, in, n, r, want)
