@@ -66,7 +66,7 @@ type contestant struct {
 var errMissing = errors.New("something to run is missing")
 
 // tools is the package list of the hint about a missing tool.
-const tools = "apt-get install --no-install-recommends wrk haproxy nginx-light (or bench/install.sh)"
+const tools = "apt-get install --no-install-recommends wrk haproxy nginx-light"
 
 func contestantNames() []string { return []string{"elbow", "haproxy", "nginx"} }
 

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/elbow-lb/elbow/config"
 )
 
 func TestParseOptions(t *testing.T) {
@@ -109,6 +111,22 @@ func TestConfigurations(t *testing.T) {
 		s.setup = setupPlain
 		if text := c.configure(s); strings.Contains(text, "svc") || strings.Contains(text, "18082") {
 			t.Errorf("%s has rules in the plain setup:\n%s", name, text)
+		}
+	}
+}
+
+// What is generated for Elbow is what its configuration package accepts, with
+// all rules in it.
+func TestElbowConfigIsValid(t *testing.T) {
+	for _, s := range []setup{setupPlain, setupRules} {
+		text := elbowConfig(site{setup: s, dir: "/nowhere", port: 18080, main: 18081, other: 18082})
+		model, problems := config.Parse("bench.yaml", []byte(text), func(string) (string, bool) { return "", false })
+		if len(problems) > 0 {
+			t.Fatalf("setup %d: %v\n%s", s, problems, text)
+		}
+		rules := len(model.LoadBalancers[0].Listeners[0].Rules)
+		if want := map[setup]int{setupRules: ruleCount}[s]; rules != want {
+			t.Errorf("setup %d has %d rules, want %d", s, rules, want)
 		}
 	}
 }
