@@ -37,7 +37,6 @@ type site struct {
 	main, other int
 	cores       int // processors it may use
 	files       int // limit on open files
-	conns       int // idle connections that have to fit
 }
 
 func (s site) config() string    { return filepath.Join(s.dir, "config") }

@@ -97,7 +97,7 @@ func parseOptions(args []string, stderr io.Writer, online cpuSet) (options, erro
 	fs.IntVar(&o.seconds, "seconds", 5, "measured seconds per contestant and round, after one second of warm-up")
 	who := fs.String("contestants", "elbow,haproxy,nginx", "comma-separated `names` of who takes part")
 	fs.StringVar(&o.elbow, "elbow", "", "the elbow binary (default: bin/elbow of this repository)")
-	fs.StringVar(&o.results, "results", "", "`directory` for the dated report (default: bench/results of this repository; none with -short)")
+	fs.StringVar(&o.results, "results", "", "`directory` for the dated report (default: bench/results of this repository for a run of all cases and contestants, else none)")
 	fs.BoolVar(&o.keep, "keep", false, "keep the temporary directory with the generated configurations and logs")
 	proxyCPUs := fs.String("proxy-cpus", "", "`list` of processors for the contestant under test (default: the second, e.g. 1)")
 	loadCPUs := fs.String("load-cpus", "", "`list` of processors for load generator and target (default: the first, e.g. 0)")
@@ -272,11 +272,13 @@ func run(ctx context.Context, opt options, online cpuSet, args []string, stdout,
 	return nil
 }
 
+// resultsDir is where the report goes; empty when it is not kept. A part of the
+// cases or contestants must not take the place of a whole report.
 func resultsDir(opt options, root string) string {
 	switch {
 	case opt.results != "":
 		return opt.results
-	case opt.short:
+	case opt.short, len(opt.only) < len(cases), len(opt.contestants) < len(contestantNames()):
 		return ""
 	}
 	return filepath.Join(root, "bench", "results")

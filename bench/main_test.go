@@ -130,3 +130,22 @@ func TestElbowConfigIsValid(t *testing.T) {
 		}
 	}
 }
+
+func TestResultsDir(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		o, err := parseOptions(args, io.Discard, cpuSet{0, 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resultsDir(o, "/r"); got != want {
+			t.Errorf("%v: %q, want %q", args, got, want)
+		}
+	}
+	f("/r/bench/results")
+	f("/r/bench/results", "-rounds=7")
+	f("", "-short")
+	f("", "-only=idle")
+	f("", "-contestants=haproxy,nginx")
+	f("/x", "-only=idle", "-results=/x")
+}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -241,7 +243,7 @@ func (b *bencher) measure(ctx context.Context, r *running, c benchCase, seed uin
 	}
 	if c.setup == setupRules {
 		// Keeps the file small; all append, so they go on at its start.
-		if err := os.Truncate(r.site.accessLog(), 0); err != nil {
+		if err := os.Truncate(r.site.accessLog(), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return round{}, err
 		}
 	}
@@ -360,7 +362,7 @@ func (r *round) countLog(ctx context.Context, path string) error {
 	deadline := time.Now().Add(logPatience)
 	for {
 		var err error
-		if r.LogLines, err = countLines(path); err != nil {
+		if r.LogLines, err = countLines(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if r.LogLines >= r.Requests {
