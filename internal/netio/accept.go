@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/elbow-lb/elbow/internal/clock"
 )
 
 // acceptBatch bounds the connections that one event accepts before the loop
@@ -35,20 +37,27 @@ type Acceptor struct {
 	stopped  atomic.Bool
 	inflight atomic.Int32 // loops inside onReadable
 
-	mu     sync.Mutex // guards registering, pausing and closing
-	paused bool
+	mu     sync.Mutex  // guards registering, pausing and closing
+	paused clock.Timer // ends the pause; nil when there is none
 	closed bool
 
 	// Failures counts accepts that failed for want of descriptors or memory.
 	Failures atomic.Uint64
 }
 
+// listening is the Parker of a listening socket's table entry. It is never
+// parked; dispatch looks for the acceptor behind it.
+type listening struct{ *Acceptor }
+
+func (listening) Ready(*Conn)   {}
+func (listening) Expired(*Conn) {}
+
 // Accept starts accepting from fd, a listening, non-blocking socket that the
 // caller keeps: Acceptor.Close does not close it, so that it can be handed to
 // another process.
 func (e *Engine) Accept(fd int, f AcceptFunc) (*Acceptor, error) {
 	a := &Acceptor{engine: e, fd: int32(fd), accept: f}
-	a.marker = &Conn{fd: a.fd, gen: e.gen.Add(1), accept: a}
+	a.marker = &Conn{fd: a.fd, gen: e.gen.Add(1), parker: listening{a}}
 	if !e.table.set(a.fd, a.marker) {
 		return nil, syscall.EMFILE
 	}
@@ -82,7 +91,7 @@ func (a *Acceptor) unregisterLocked() {
 }
 
 // onReadable accepts; true when it stopped at its bound.
-func (a *Acceptor) onReadable(*Loop) bool {
+func (a *Acceptor) onReadable(l *Loop) bool {
 	a.inflight.Add(1)
 	defer a.inflight.Add(-1)
 	for range acceptBatch {
@@ -92,7 +101,9 @@ func (a *Acceptor) onReadable(*Loop) bool {
 		fd, remote, e := sysAccept(a.fd)
 		switch e {
 		case 0:
-			a.accept(a.engine.pick(), fd, remote)
+			to := a.engine.pick()
+			to.observe(l.Now()) // it may have been idle until now
+			a.accept(to, fd, remote)
 		case syscall.EAGAIN:
 			return false
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
@@ -114,19 +125,26 @@ func (a *Acceptor) onReadable(*Loop) bool {
 func (a *Acceptor) pause() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.paused || a.closed {
+	if a.paused != nil || a.closed {
 		return
 	}
-	a.paused = true
 	a.unregisterLocked()
-	a.engine.clock.AfterFunc(acceptPause, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.paused && !a.closed {
-			a.paused = false
-			a.registerLocked()
-		}
-	})
+	a.paused = a.engine.clock.AfterFunc(acceptPause, a.resume)
+}
+
+func (a *Acceptor) resume() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
+	if a.registerLocked() != 0 {
+		// The kernel is still out of memory, or of epoll watches.
+		a.unregisterLocked()
+		a.paused.Reset(acceptPause)
+		return
+	}
+	a.paused = nil
 }
 
 // Close stops accepting. When it returns no further connection is taken from
@@ -146,6 +164,9 @@ func (a *Acceptor) closeLocked() {
 		return
 	}
 	a.closed = true
+	if a.paused != nil {
+		a.paused.Stop()
+	}
 	a.stopped.Store(true)
 	a.unregisterLocked()
 	a.engine.table.clear(a.fd)
@@ -155,6 +176,6 @@ func (a *Acceptor) closeLocked() {
 // RegisterAccepted puts a socket from an AcceptFunc into l, parked; see
 // Loop.Register.
 func (l *Loop) RegisterAccepted(c *Conn, fd int, remote netip.AddrPort, p Parker, timeout time.Duration) Status {
-	c.remote = remote
+	c.setRemote(remote)
 	return l.Register(c, fd, p, timeout)
 }

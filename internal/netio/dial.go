@@ -8,23 +8,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dial connects c, registered in w's loop, to addr; on OK the caller owns c.
-// Otherwise c is closed: Refused, NoRoute, Reset, TimedOut or NoDescriptors.
+// Dial connects c, registered in w's loop, to addr; on OK the caller owns c,
+// which has no deadline. Otherwise c is closed: Refused, NoRoute, Reset, TimedOut
+// or NoDescriptors; it is not for another attempt.
 func (w *Worker) Dial(c *Conn, addr netip.AddrPort, p Parker, timeout time.Duration) Status {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	c.setRemote(addr)
+	s := w.dial(c, addr, p, timeout)
+	if s != OK && !c.Closed() {
+		c.Close()
+	}
+	return s
+}
+
+func (w *Worker) dial(c *Conn, addr netip.AddrPort, p Parker, timeout time.Duration) Status {
 	family := unix.AF_INET6
 	if addr.Addr().Is4() {
 		family = unix.AF_INET
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		c.r.Store(stClosed)
 		return NoDescriptors
 	}
 	// Without TCP_NODELAY small messages are late, not lost.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	c.remote = addr
 	e := sysConnect(fd, addr)
 	if e != 0 && e != syscall.EINPROGRESS {
-		sysClose(int32(fd))
+		c.discard(fd)
 		return connectStatus(e)
 	}
 	c.w.Store(stArmed)
@@ -35,26 +46,29 @@ func (w *Worker) Dial(c *Conn, addr netip.AddrPort, p Parker, timeout time.Durat
 		c.SetDeadline(w.Now, timeout)
 		for {
 			if !w.waitWrite(c) {
-				c.Close()
 				return TimedOut
 			}
 			e, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 			if err != nil || e != 0 {
-				c.Close()
 				return connectStatus(syscall.Errno(e))
 			}
 			// Writable without an error is connected; an event that was
 			// left over from before the connect is not.
-			if _, err := unix.Getpeername(fd); err == nil {
+			if sysGetpeername(c.fd).IsValid() {
 				break
 			}
 			if c.Broken() {
-				c.Close()
 				return Reset
 			}
 		}
+		c.SetDeadline(0, 0)
 	}
 	c.Disarm()
+	// A port from which the kernel draws ours, and where nobody listens: it may
+	// have drawn that very one, and TCP then connects the socket to itself.
+	if c.Local() == addr {
+		return Refused
+	}
 	return OK
 }
 

@@ -45,18 +45,19 @@ type Engine struct {
 	next    atomic.Uint32 // round robin over loops
 	gen     atomic.Uint32
 
-	closing chan struct{}
-	running sync.WaitGroup
+	pipes pipes
+
+	closing atomic.Bool
+	running sync.WaitGroup // loops and workers
 }
 
 // New starts an engine. Close it to stop its goroutines.
 func New(o Options) (*Engine, error) {
-	e := &Engine{clock: o.Clock, onPanic: o.OnPanic, closing: make(chan struct{})}
+	e := &Engine{clock: o.Clock, onPanic: o.OnPanic}
 	if e.clock == nil {
 		e.clock = clock.Real
 	}
-	_, fake := e.clock.(*clock.Fake)
-	e.real = !fake
+	e.real = e.clock == clock.Real
 	e.start = e.clock.Now()
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
@@ -136,38 +137,45 @@ func (e *Engine) pick() *Loop {
 // over.
 func (e *Engine) ExpireParked() {
 	e.table.each(func(c *Conn) {
-		if c.r.Load() == stParked {
+		if s := c.r.Load(); s == stParked || s == stWoken {
 			c.parker.Expired(c)
 		}
 	})
 }
 
 // Close closes every parked connection, stops the loops and waits until all
-// workers have ended. Workers that sleep are woken as if their connection had
-// been reset. Acceptors must be closed before.
+// workers have ended: those that sleep are woken as if their connection had been
+// reset, those that run find that their next operation fails so, and nothing
+// new is registered. Acceptors must be closed before; tasks must not wait for
+// anything but connections for long. It must not be called from a Parker.
 func (e *Engine) Close() {
-	close(e.closing)
+	if e.closing.Swap(true) {
+		return
+	}
 	for _, l := range e.loops {
 		l.wheel.stop()
-		l.file.Close()
-		l.workers.trim(true)
 	}
 	// What is registered may be parked (close it here), slept on (wake it, its
-	// worker closes it) or running (it will find its next wait refused).
+	// worker closes it) or running. The epoll descriptors stay open until nobody
+	// can use them any more.
 	for e.table.live.Load() > 0 {
 		e.table.each(func(c *Conn) {
-			c.hangup.Or(hangFIN | hangReset)
+			c.hangup.Or(hangFIN | hangReset | hangAbort)
 			if c.Claim() {
 				c.Close()
 				return
 			}
-			sysShutdown(c.fd)
-			c.loop.wakeWrite(c, 0)
-			c.loop.wakeRead(c, 0)
+			c.wakeWrite()
+			c.wakeRead()
 		})
 		time.Sleep(time.Millisecond)
 	}
+	for _, l := range e.loops {
+		l.file.Close()
+		l.workers.trim(true)
+	}
 	e.running.Wait()
+	e.pipes.close()
 }
 
 // Loop is one epoll instance and its goroutine.
@@ -213,20 +221,30 @@ func newLoop(e *Engine, i int) (*Loop, error) {
 // Engine returns the engine that l belongs to.
 func (l *Loop) Engine() *Engine { return l.engine }
 
-// Now is the time of the last batch of events, in engine time.
+// Now is the time of the last batch of events, in engine time. On a loop
+// without events or deadlines it stands still: see Engine.Nanotime.
 func (l *Loop) Now() int64 { return l.now.Load() }
+
+// observe tells l the time. Time does not go back, whoever tells it late.
+func (l *Loop) observe(now int64) {
+	for {
+		old := l.now.Load()
+		if now <= old || l.now.CompareAndSwap(old, now) {
+			return
+		}
+	}
+}
 
 // run is the goroutine of a loop. The callback of RawConn.Read is called each
 // time the epoll descriptor became readable; between the calls the goroutine is
 // parked in Go's netpoller.
 func (l *Loop) run() {
 	defer l.engine.running.Done()
-	// The error is os.ErrClosed: Engine.Close closed the file.
-	_ = l.raw.Read(func(uintptr) bool {
+	err := l.raw.Read(func(uintptr) bool {
 		for {
 			n := sysEpollWait(l.epfd, &l.events)
 			if n > 0 {
-				l.now.Store(l.engine.Nanotime())
+				l.observe(l.engine.Nanotime())
 				if l.dispatch(n) {
 					continue // an acceptor stopped at its bound
 				}
@@ -237,6 +255,9 @@ func (l *Loop) run() {
 			runtime.Gosched() // let the workers just woken run
 		}
 	})
+	if !l.engine.closing.Load() {
+		panic(fmt.Sprintf("netio: loop %d cannot wait: %v", l.Index, err))
+	}
 }
 
 // dispatch hands out n events. It returns true when a listening socket may
@@ -248,8 +269,8 @@ func (l *Loop) dispatch(n int) (more bool) {
 		if c == nil || c.gen != ev.gen {
 			continue // closed since
 		}
-		if c.accept != nil {
-			more = c.accept.onReadable(l) || more
+		if c.loop == nil {
+			more = c.parker.(listening).onReadable(l) || more
 			continue
 		}
 		if ev.events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -258,17 +279,17 @@ func (l *Loop) dispatch(n int) (more bool) {
 			c.hangup.Or(hangFIN)
 		}
 		if c.w.Load() != nil && ev.events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			l.wakeWrite(c, 0)
+			c.wakeWrite()
 		}
 		if ev.events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			l.wakeRead(c, 0)
+			c.wakeRead()
 		}
 	}
 	return more
 }
 
 // wakeRead tells c's owner, or whoever parked it, that it is readable.
-func (l *Loop) wakeRead(c *Conn, token uint8) {
+func (c *Conn) wakeRead() {
 	for {
 		switch s := c.r.Load(); s {
 		case nil:
@@ -278,11 +299,18 @@ func (l *Loop) wakeRead(c *Conn, token uint8) {
 		case stReady, stClosed:
 			return
 		case stParked:
+			// Before Ready is called, so that the event is not lost should
+			// somebody else claim c first.
+			if c.r.CompareAndSwap(stParked, stWoken) {
+				c.parker.Ready(c)
+				return
+			}
+		case stWoken:
 			c.parker.Ready(c)
 			return
 		default:
 			if c.r.CompareAndSwap(s, nil) {
-				s.worker.tokens <- s.tag | token
+				s.worker.tokens <- s.tag
 				return
 			}
 		}
@@ -290,7 +318,7 @@ func (l *Loop) wakeRead(c *Conn, token uint8) {
 }
 
 // wakeWrite tells c's owner, if it asked, that c is writable.
-func (l *Loop) wakeWrite(c *Conn, token uint8) {
+func (c *Conn) wakeWrite() {
 	for {
 		switch s := c.w.Load(); s {
 		case nil, stReady, stClosed:
@@ -301,18 +329,27 @@ func (l *Loop) wakeWrite(c *Conn, token uint8) {
 			}
 		default:
 			if c.w.CompareAndSwap(s, stArmed) {
-				s.worker.tokens <- s.tag | token
+				s.worker.tokens <- s.tag
 				return
 			}
 		}
 	}
 }
 
-// Register puts a connected socket into l, parked. From then on p may be told
-// of it at once. On failure the descriptor is closed.
+// Register puts a connected, non-blocking socket into l, parked. p may be told
+// of it at once, even before Register returns and on its goroutine, so the
+// caller must not hold a lock that p takes. On failure the descriptor is closed.
 func (l *Loop) Register(c *Conn, fd int, p Parker, timeout time.Duration) Status {
-	c.r.Store(stParked)
-	return l.register(c, fd, p, tickAfter(l.engine.Nanotime(), timeout))
+	// The caller owns c until the kernel knows the descriptor: were it parked
+	// before, then its deadline or Engine.Close could close it before.
+	if s := l.register(c, fd, p, tickAfter(l.engine.Nanotime(), timeout)); s != OK {
+		return s
+	}
+	if !c.r.CompareAndSwap(nil, stParked) {
+		c.r.Store(stWoken)
+		p.Ready(c)
+	}
+	return OK
 }
 
 // registerOwned puts a socket into l that the caller owns.
@@ -327,8 +364,14 @@ func (l *Loop) register(c *Conn, fd int, p Parker, deadline uint32) Status {
 	c.deadline.Store(deadline)
 	c.filed.Store(math.MaxUint32)
 	if !e.table.set(c.fd, c) {
-		sysClose(c.fd)
+		c.discard(fd)
 		return NoDescriptors
+	}
+	// Dekker with Engine.Close: it stores closing, then looks for what is live.
+	if e.closing.Load() {
+		e.table.clear(c.fd)
+		c.discard(fd)
+		return Reset
 	}
 	l.conns.Add(1)
 	l.wheel.file(c, min(deadline, tickOf(e.Nanotime())+wheelSlots-1))
@@ -339,9 +382,7 @@ func (l *Loop) register(c *Conn, fd int, p Parker, deadline uint32) Status {
 	if sysEpollAdd(l.epfd, c.fd, &ev) != 0 {
 		e.table.clear(c.fd)
 		l.conns.Add(-1)
-		c.r.Store(stClosed)
-		c.w.Store(stClosed)
-		sysClose(c.fd)
+		c.discard(fd)
 		return NoDescriptors
 	}
 	return OK

@@ -22,7 +22,7 @@ type epollEvent struct {
 func sysEpollWait(epfd int, events *[maxEvents]epollEvent) int {
 	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(events)), maxEvents, 0, 0, 0)
 	if e != 0 {
-		return 0 // EINTR, or closed: the caller's next turn tells
+		return 0 // cannot happen: it does not block, and is open while the loop runs
 	}
 	return int(n)
 }
@@ -37,21 +37,37 @@ func sysEpollDel(epfd int, fd int32) {
 	syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epfd), unix.EPOLL_CTL_DEL, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 }
 
+// A descriptor that does not block is not interrupted either; the calls that
+// move bytes go on should the kernel have it otherwise, because EINTR is neither
+// "nothing there" nor an error.
+
 func sysRead(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	return int(n), e
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if e != syscall.EINTR {
+			return int(n), e
+		}
+	}
 }
 
 // sysWrite sends without SIGPIPE, as send(2) with MSG_NOSIGNAL does; the Go
 // runtime ignores SIGPIPE on sockets, but an embedding program may not.
 func sysWrite(fd int32, p []byte, flags uintptr) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL|flags, 0, 0)
-	return int(n), e
+	for {
+		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL|flags, 0, 0)
+		if e != syscall.EINTR {
+			return int(n), e
+		}
+	}
 }
 
 func sysWritev(fd int32, iov []unix.Iovec) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
-	return int(n), e
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
+		if e != syscall.EINTR {
+			return int(n), e
+		}
+	}
 }
 
 // sysPeek tells whether fd has something to read: data (n > 0), FIN (n == 0),
@@ -64,7 +80,6 @@ func sysPeek(fd int32) (int, syscall.Errno) {
 
 func sysClose(fd int32)         { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 func sysShutdownWrite(fd int32) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
-func sysShutdown(fd int32)      { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR, 0) }
 
 func setLingerZero(fd int32) {
 	// On failure the close sends FIN instead of RST, which is only slower.
@@ -81,10 +96,15 @@ func sysAccept(fd int32) (int, netip.AddrPort, syscall.Errno) {
 	return int(s), addrPort(&sa), 0
 }
 
-func sysGetsockname(fd int32) netip.AddrPort {
+func sysGetsockname(fd int32) netip.AddrPort { return sockaddr(unix.SYS_GETSOCKNAME, fd) }
+
+// sysGetpeername returns the zero AddrPort while fd is not connected.
+func sysGetpeername(fd int32) netip.AddrPort { return sockaddr(unix.SYS_GETPEERNAME, fd) }
+
+func sockaddr(call uintptr, fd int32) netip.AddrPort {
 	var sa unix.RawSockaddrAny
 	n := uint32(unix.SizeofSockaddrAny)
-	if _, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n))); e != 0 {
+	if _, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n))); e != 0 {
 		return netip.AddrPort{}
 	}
 	return addrPort(&sa)

@@ -46,7 +46,7 @@ func (t *table) clear(fd int32) {
 	t.live.Add(-1)
 }
 
-// each calls f for every registered connection.
+// each calls f for every registered connection; not for listening sockets.
 func (t *table) each(f func(*Conn)) {
 	for i := range t.chunks {
 		chunk := t.chunks[i].Load()
@@ -54,7 +54,7 @@ func (t *table) each(f func(*Conn)) {
 			continue
 		}
 		for j := range chunk {
-			if c := chunk[j].Load(); c != nil && c.accept == nil {
+			if c := chunk[j].Load(); c != nil && c.loop != nil {
 				f(c)
 			}
 		}

@@ -16,13 +16,15 @@ const (
 	tick       = time.Duration(1) << tickShift
 	wheelSlots = 512 // 68 s; what is due later is looked at once a turn
 	noDeadline = math.MaxUint32
+	maxTimeout = 10 * 365 * 24 * time.Hour // what is longer is for ever
+	trimTicks  = uint32(trimInterval >> tickShift)
 )
 
 func tickOf(nano int64) uint32 { return uint32(nano >> tickShift) }
 
 // tickAfter is the first tick that is surely timeout after now.
 func tickAfter(now int64, timeout time.Duration) uint32 {
-	if timeout <= 0 {
+	if timeout <= 0 || timeout > maxTimeout {
 		return noDeadline
 	}
 	return tickOf(now+int64(timeout)) + 1
@@ -45,6 +47,9 @@ type entry struct {
 type wheel struct {
 	loop *Loop
 
+	turning sync.Mutex // held while onTimer is at work; encloses mu
+	trimmed uint32     // tick of the last trim of the workers; guarded by turning
+
 	mu      sync.Mutex // leaf lock, but for the clock's own
 	slots   [wheelSlots][]entry
 	filled  [wheelSlots / 64]uint64 // a bit per slot that has entries
@@ -53,7 +58,6 @@ type wheel struct {
 	next    uint32 // tick the timer is set for; noDeadline when it is not
 	running bool   // onTimer is at work, and will set the timer when it is done
 	stopped bool
-	trimmed uint32 // tick of the last trim of the workers; onTimer's own
 }
 
 func (w *wheel) init(l *Loop) {
@@ -99,46 +103,63 @@ func (w *wheel) setTimerLocked(at, now uint32) {
 	}
 }
 
-// onTimer handles every slot that is due. It runs on the clock's goroutine.
+// onTimer handles every slot that is due. It runs on the clock's goroutine; a
+// timer that is set anew while it fires may run it twice at once.
 func (w *wheel) onTimer() {
-	now := tickOf(w.loop.engine.Nanotime())
+	w.turning.Lock()
+	defer w.turning.Unlock()
+	nano := w.loop.engine.Nanotime()
 	// A loop without events must still know the time: workers woken by a
 	// timeout take theirs from it.
-	w.loop.now.Store(max(w.loop.now.Load(), w.loop.engine.Nanotime()))
+	w.loop.observe(nano)
+	now := tickOf(nano)
 	for {
-		w.mu.Lock()
-		w.running = true
-		if w.stopped {
-			w.mu.Unlock()
-			return
-		}
-		if w.done >= now {
-			w.running = false
-			if at, ok := w.soonestLocked(); ok {
-				w.setTimerLocked(at, now)
-			} else {
-				w.next = noDeadline
-			}
-			w.mu.Unlock()
+		due, ok := w.turn(now)
+		if !ok {
 			break
 		}
-		w.done++
-		s := w.done % wheelSlots
-		due := w.slots[s]
-		w.slots[s] = nil
-		w.filled[s/64] &^= 1 << (s % 64)
-		w.mu.Unlock()
 		for _, e := range due {
 			w.check(e, now)
 		}
 	}
-	if at := tickOf(int64(trimInterval)); now-w.trimmed >= at {
+	if now-w.trimmed >= trimTicks {
 		w.trimmed = now
 		w.loop.workers.trim(false)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+	if w.stopped {
+		return
+	}
+	at, ok := w.soonestLocked()
+	if w.loop.workers.some() {
+		at, ok = min(at, w.trimmed+trimTicks), true
+	}
+	if ok {
+		w.setTimerLocked(at, now)
+	} else {
+		w.next = noDeadline
+	}
 }
 
-// soonestLocked finds the first filled slot after done.
+// turn takes the next slot that is due at tick now; false when none is.
+func (w *wheel) turn(now uint32) (due []entry, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped || w.done >= now {
+		return nil, false
+	}
+	w.running = true
+	w.done++
+	s := w.done % wheelSlots
+	due, w.slots[s] = w.slots[s], nil
+	w.filled[s/64] &^= 1 << (s % 64)
+	return due, true
+}
+
+// soonestLocked finds the first filled slot after done; noDeadline and false
+// when all are empty.
 func (w *wheel) soonestLocked() (uint32, bool) {
 	start := w.done + 1
 	for i := uint32(0); i <= wheelSlots/64; i++ {
@@ -153,7 +174,7 @@ func (w *wheel) soonestLocked() (uint32, bool) {
 			return base + uint32(bits.TrailingZeros64(set)), true
 		}
 	}
-	return 0, false
+	return noDeadline, false
 }
 
 // check expires e's connection if it is due, else files it again.
@@ -167,7 +188,7 @@ func (w *wheel) check(e entry, now uint32) {
 		at := d
 		switch {
 		case d > now:
-		case w.expire(c):
+		case expire(c, now):
 			// Whoever was told sets a new deadline, or closes. Should it do
 			// neither in time, it is told again.
 			at = now + 8
@@ -183,13 +204,21 @@ func (w *wheel) check(e entry, now uint32) {
 }
 
 // expire tells whoever waits for c, or parked it, that its deadline passed;
-// false when nobody waits.
-func (w *wheel) expire(c *Conn) bool {
+// false when nobody waits, or has a new deadline.
+//
+// A waiter that is swapped out may have begun its wait only now, with a new
+// deadline; so it looks at the deadline itself when it is told.
+func expire(c *Conn, now uint32) bool {
 	switch s := c.r.Load(); s {
 	case nil, stReady:
 	case stClosed:
 		return true
-	case stParked:
+	case stParked, stWoken:
+		// The deadline was stored before the parking. Looking at it only now
+		// spares a connection that was used and parked since check looked.
+		if c.deadline.Load() > now {
+			return false
+		}
 		c.parker.Expired(c)
 		return true
 	default:
@@ -210,11 +239,14 @@ func (w *wheel) expire(c *Conn) bool {
 	return false
 }
 
+// stop ends the wheel. When it returns no Parker is being told, nor will be.
 func (w *wheel) stop() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.stopped = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}
+	w.mu.Unlock()
+	w.turning.Lock() // wait for onTimer
+	defer w.turning.Unlock()
 }

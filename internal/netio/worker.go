@@ -1,31 +1,11 @@
 package netio
 
 import (
-	"golang.org/x/sys/unix"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
-
-// waiter stands in a Conn's ownership word for an owner that sleeps.
-type waiter struct {
-	worker *Worker
-	tag    uint8
-}
-
-// The states of an ownership word that are not a sleeping owner.
-var (
-	stReady  = &waiter{}
-	stParked = &waiter{}
-	stArmed  = &waiter{}
-	stClosed = &waiter{}
-)
-
-// wakeTimeout marks a token that the timer wheel sent.
-const wakeTimeout = 0x80
-
-// maxWait is how many words one owner can wait for at once: both directions of
-// two connections.
-const maxWait = 4
 
 // Worker is a goroutine that runs Tasks, warm between them. A Task gets one
 // and uses it for everything that may wait. It belongs to the goroutine that
@@ -69,6 +49,9 @@ func (w *Worker) run() {
 	for {
 		w.loop.runTask(w)
 		w.task = nil
+		if invariants && len(w.tokens) != 0 {
+			panic("netio: a worker was woken twice for one wait")
+		}
 		if !w.loop.workers.put(w) {
 			return
 		}
@@ -118,6 +101,13 @@ func (s *workers) get() *Worker {
 	return w
 }
 
+// some tells whether there are workers, idle or busy.
+func (s *workers) some() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.idle) > 0 || s.busy.Load() > 0
+}
+
 // trim ends half of the workers that were idle all the time since it was last
 // called, coldest first, or all of them.
 func (s *workers) trim(all bool) {
@@ -137,7 +127,8 @@ func (s *workers) trim(all bool) {
 }
 
 // Go runs t on a warm worker of l. The caller must own the Conn that t is
-// about, and gives it to t.
+// about, and gives it to t. The worker starts with l's idea of the time, which
+// is good when a Parker of l calls; a task started otherwise should Refresh.
 func (l *Loop) Go(t Task) {
 	w := l.workers.get()
 	if w != nil {
@@ -164,102 +155,4 @@ func (l *Loop) runTask(w *Worker) {
 		}()
 	}
 	w.task.Serve(w)
-}
-
-// ---- waiting ----------------------------------------------------------------
-
-// WaitRead sleeps until c is readable or hung up; false means that its
-// deadline passed first.
-func (w *Worker) WaitRead(c *Conn) bool {
-	for {
-		if c.r.CompareAndSwap(nil, &w.waiters[0]) {
-			return w.sleep(c)
-		}
-		if c.r.CompareAndSwap(stReady, nil) || c.r.Load() == stClosed {
-			return true
-		}
-	}
-}
-
-// waitWrite sleeps until c is writable or dead; false means that its deadline
-// passed first. c.w must have been armed, and a write tried since.
-func (w *Worker) waitWrite(c *Conn) bool {
-	for {
-		if c.w.CompareAndSwap(stArmed, &w.waiters[0]) {
-			return w.sleep(c)
-		}
-		if s := c.w.Load(); s == stReady || s == stClosed {
-			c.w.CompareAndSwap(stReady, stArmed)
-			return true
-		}
-	}
-}
-
-func (w *Worker) sleep(c *Conn) bool {
-	t := <-w.tokens
-	w.Now = max(w.Now, c.loop.Now())
-	return t&wakeTimeout == 0
-}
-
-// Want is one thing to wait for.
-type Want struct {
-	Conn  *Conn
-	Write bool // wait for writability instead of readability
-}
-
-// WaitAny sleeps until at least one of wants (at most 4) is ready or expired.
-// It returns two bit sets, by index: what is ready, and what timed out. For a
-// writable Want the last write must have ended with Again.
-func (w *Worker) WaitAny(wants ...Want) (ready, expired uint8) {
-	var in uint8 // registered
-	for i := range wants {
-		word, rest := wants[i].word()
-		for {
-			if word.CompareAndSwap(rest, &w.waiters[i]) {
-				in |= 1 << i
-				break
-			}
-			if word.CompareAndSwap(stReady, rest) || word.Load() == stClosed {
-				ready |= 1 << i
-				break
-			}
-		}
-	}
-	take := func() {
-		t := <-w.tokens
-		i := t &^ wakeTimeout
-		w.Now = max(w.Now, wants[i].Conn.loop.Now())
-		in &^= 1 << i
-		if t&wakeTimeout != 0 {
-			expired |= 1 << i
-		} else {
-			ready |= 1 << i
-		}
-	}
-	if ready == 0 {
-		take()
-	}
-	for i := range wants {
-		if in&(1<<i) == 0 {
-			continue
-		}
-		word, rest := wants[i].word()
-		if !word.CompareAndSwap(&w.waiters[i], rest) {
-			// Swapped out by the loop or the wheel: its token is on its way,
-			// though perhaps behind another's.
-			for in&(1<<i) != 0 {
-				take()
-			}
-		}
-	}
-	return ready, expired
-}
-
-// word returns the ownership word that a Want is about and what stands there
-// while its owner is awake.
-func (q *Want) word() (word *atomic.Pointer[waiter], rest *waiter) {
-	if q.Write {
-		return &q.Conn.w, stArmed
-	}
-	return &q.Conn.r, nil
 }
