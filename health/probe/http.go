@@ -40,6 +40,7 @@ var (
 	errManyInterim    = fmt.Errorf("more than %d interim responses", maxInterim)
 	errNoResponse     = errors.New("connection closed before a response")
 	errHeadIncomplete = errors.New("connection closed within the response head")
+	errNotHTTP1       = errors.New("malformed HTTP response: not HTTP/1, or no status")
 )
 
 // httpProber passes when the target answers a GET with a status that the
@@ -171,6 +172,9 @@ func (r *headReader) readResponse() (*http.Response, error) {
 			return nil, errHeadIncomplete
 		default:
 			return nil, err
+		}
+		if res.ProtoMajor != 1 || res.StatusCode < 100 { // which ReadResponse lets pass
+			return nil, errNotHTTP1
 		}
 		if res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
 			r.limit.N += drainBytes

@@ -476,3 +476,37 @@ func TestPolicyDefaults(t *testing.T) {
 		t.Errorf("got %+v, want ELB's 30 s and 5 s", got)
 	}
 }
+
+// Syncs, ticks and checks at the same time: no cell is written once the Sync
+// that removed its spec has returned.
+func TestManagerConcurrent(t *testing.T) {
+	s := newStage(t, func(o *Options[string]) { o.MaxInFlight = 4 })
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 200 {
+				cells := make([]health.Cell, 3)
+				var specs []Spec[string]
+				for k := range cells {
+					specs = append(specs, spec(fmt.Sprint(g, k), &cells[k]))
+				}
+				s.Sync(specs)
+				s.clock.Advance(time.Duration(i) * 100 * time.Millisecond)
+				s.mu.Lock()
+				s.plays[fmt.Sprint(g, 0)] = func(ctx context.Context) health.Result { return failed }
+				s.mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	var c health.Cell
+	s.Sync([]Spec[string]{spec("gone", &c)})
+	s.Sync(nil)
+	was := health.Status{State: health.StateUnused, Reason: health.TargetNotRegistered}
+	c.Store(was)
+	s.advance(interval)
+	s.want(&c, was.State, was.Reason)
+	if n := s.InFlight(); n != 0 {
+		t.Errorf("%d checks in flight at rest", n)
+	}
+}

@@ -150,6 +150,8 @@ func TestHTTPOutcomes(t *testing.T) {
 	f("garbage", answer("\x16\x03\x01\x00\xffgarbage\r\n\r\n"), failed, 0, "malformed HTTP")
 	f("long garbage", answer(strings.Repeat("x", 5000)+"\r\n\r\n"), failed, 0, "malformed HTTP")
 	f("bad status", answer("HTTP/1.1 2x0 OK\r\n\r\n"), failed, 0, "malformed HTTP status")
+	f("status 000", answer("HTTP/1.1 000 None\r\n\r\n"), failed, 0, errNotHTTP1.Error())
+	f("HTTP/0.9", answer("HTTP/0.9 200 OK\r\n\r\n"), failed, 0, errNotHTTP1.Error())
 	f("bad framing", answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), failed, 0, "Content-Length")
 	f("endless interim responses", answer(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)), failed, 0, errManyInterim.Error())
 	f("endless line", endless("x"), failed, 0, errHeadTooLong.Error())

@@ -16,6 +16,11 @@ const (
 	spreadTime = time.Second
 )
 
+// grain is the step in which phases lie. A check costs less processor time
+// than waking up for it: with 1,000 targets every 5 s over loopback, one wake-up
+// for each took 12 % of a core, one for the ten that share 50 ms takes 3.5 %.
+const grain = 50 * time.Millisecond
+
 // spread is how long the first check of the i-th of n new targets waits.
 func spread(i, n int, interval time.Duration) time.Duration {
 	if n <= burst {
@@ -48,9 +53,11 @@ func (s *schedule[K]) init(c clock.Clock, onDue func()) {
 	s.clock, s.epoch, s.seed, s.onDue = c, c.Now(), maphash.MakeSeed(), onDue
 }
 
-// phase is where in its interval a target is checked: [0, interval).
+// phase is where in its interval a target is checked: a multiple of grain in
+// [0, interval).
 func (s *schedule[K]) phase(key K, interval time.Duration) time.Duration {
-	return time.Duration(maphash.Comparable(s.seed, key) % uint64(interval))
+	d := time.Duration(maphash.Comparable(s.seed, key) % uint64(interval))
+	return d - d%grain
 }
 
 // tick is the next moment of e's phase: after now, by at most an interval.
