@@ -148,7 +148,7 @@ func (b *builder) dangling(n *node, path, what string, known []string) {
 	case len(known) <= most:
 		hint = "; those that exist: " + strings.Join(known, ", ")
 	}
-	b.errorf(n, path, "there is no %s %s%s", what, n.shown(), hint)
+	b.errorf(n, path, "there is no %s called %s%s", what, n.shown(), hint)
 }
 
 // warnUnused warns about target groups that nothing forwards to.

@@ -43,9 +43,15 @@ func golden(t *testing.T, path string, got []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs from what is generated; run go generate ./config and read the diff\n--- generated\n%s", path, got)
+	if bytes.Equal(got, want) {
+		return
 	}
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	i := 0
+	for i < min(len(g), len(w))-1 && g[i] == w[i] {
+		i++
+	}
+	t.Errorf("%s differs from what is generated, first in line %d; run go test ./config -update and read the diff\ngot  %s\nwant %s", path, i+1, g[i], w[i])
 }
 
 const generated = "<!-- Generated from the tables of package config by `go generate ./config`; do not edit. -->\n"

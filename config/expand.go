@@ -16,7 +16,7 @@ type LookupEnv = func(name string) (value string, set bool)
 // expander replaces, in values and never in keys:
 //
 //	${NAME}            the environment variable, which must be set
-//	${NAME:-default}   the variable, or the default when it is unset or empty
+//	${NAME:-default}   the variable, or the default when it is unset or empty; a default holds no }
 //	${NAME:?message}   the variable, or an error with the message when it is unset or empty
 //	${file:path}       the content of a file, less one newline at its end;
 //	                   a relative path counts from the file that says it

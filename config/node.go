@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,7 +16,12 @@ type source struct {
 // maxSnippet bounds the characters of a line that a snippet shows.
 const maxSnippet = 160
 
-// line returns the text of a line, which counts from 1, or "".
+// maxLine bounds the lines that are shown at all, in bytes: looking for a column
+// in a longer one, once per error, takes time that nobody's reading is worth.
+const maxLine = 4096
+
+// line returns the text of a line, which counts from 1, or "" when there is none
+// or it is too long to show.
 func (s *source) line(line int) string {
 	if s.lines == nil {
 		s.lines = []int{0}
@@ -30,20 +34,24 @@ func (s *source) line(line int) string {
 	if line < 1 || line > len(s.lines) {
 		return ""
 	}
-	rest := s.data[s.lines[line-1]:]
-	if end := bytes.IndexByte(rest, '\n'); end >= 0 {
-		rest = rest[:end]
+	end := len(s.data)
+	if line < len(s.lines) {
+		end = s.lines[line] - 1
 	}
-	return strings.TrimSuffix(string(rest), "\r")
+	text := s.data[s.lines[line-1]:end]
+	if len(text) > maxLine {
+		return ""
+	}
+	return strings.TrimSuffix(string(text), "\r")
 }
 
 // snippet returns the text of a line and, below it, a caret under the column.
 // It shows the file as written: nothing that ${…} stands for.
 func (s *source) snippet(line, column int) string {
-	if line < 1 || len(s.data) == 0 {
+	text := s.line(line)
+	if text == "" {
 		return ""
 	}
-	text := s.line(line)
 	// A text that is not UTF-8 or holds control characters must not reach a
 	// terminal as it is.
 	runes := []rune(strings.Map(func(r rune) rune {

@@ -83,7 +83,7 @@ func editDistance(a, b string, limit int) int {
 		}
 		before, last, row = last, row, before
 	}
-	return last[len(b)]
+	return min(last[len(b)], limit+1)
 }
 
 func abs(n int) int {
