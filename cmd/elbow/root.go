@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// execute runs one command line and returns the exit code.
+func execute(args []string, std streams) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitOK
+	}
+	// The commands give each of their errors a code; what has none comes from
+	// reading the command line.
+	var e *exitError
+	if !errors.As(err, &e) {
+		fmt.Fprintf(std.err, "elbow: %v\nSee: %s --help\n", err, cmd.CommandPath())
+		return exitUsage
+	}
+	if e.err != nil {
+		fmt.Fprintf(std.err, "elbow: %v\n", err)
+	}
+	return e.code
+}
+
+// newRoot returns the tree of commands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "elbow",
+		Short: "A load balancer with AWS ELB's semantics",
+		Long: `Elbow is an ELB you own: AWS Elastic Load Balancing's semantics on any Linux
+machine, in one binary driven by one configuration file.
+
+Data goes to stdout, everything else to stderr.`,
+		Example: `  elbow demo                            see it work, with built-in targets
+  elbow validate --config elbow.yaml    check a configuration
+  elbow run --config elbow.yaml         run it
+  elbow status                          ask the running daemon`,
+		SilenceErrors: true, // execute prints them
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(
+		newRun(),
+	)
+	return root
+}
+
+// run makes the RunE of a command from a function whose errors are failures, not
+// mistakes on the command line.
+func run(f func(cmd *cobra.Command) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error { return coded(f(cmd)) }
+}
