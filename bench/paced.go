@@ -92,6 +92,7 @@ type pacer struct {
 	due       []time.Duration // when each request is due, from the start
 	next      int             // first of due not sent yet
 	inFlight  int
+	freed     time.Duration // when a connection last ended a want of connections
 	latencies []time.Duration
 	lateness  []time.Duration
 	answered  int
@@ -201,7 +202,8 @@ func (p *pacer) send(due, now time.Duration) error {
 	c := &p.conns[p.rested.pop()]
 	c.due, c.busy, c.have, c.answer = due, true, 0, answer{}
 	if due >= pacedLeadIn {
-		p.lateness = append(p.lateness, now-due)
+		// Waiting for a connection is the contestant's doing, not ours.
+		p.lateness = append(p.lateness, now-max(due, p.freed))
 	}
 	if n, e := rawWrite(c.fd, p.request); e != 0 || n != len(p.request) {
 		return fmt.Errorf("write: %d bytes, %w", n, e)
@@ -234,6 +236,9 @@ func (c *pacedConn) receive() (bool, error) {
 func (p *pacer) note(idx int, now time.Duration) {
 	c := &p.conns[idx]
 	c.busy = false
+	if p.rested.empty() {
+		p.freed = now
+	}
 	p.rested.push(idx)
 	p.inFlight--
 	p.answered++
