@@ -21,15 +21,18 @@ func hostPort(v []byte) (ok, port bool) {
 		}
 		i++
 	} else {
-		for i < len(v) && v[i] != ':' {
-			switch {
-			case class[v[i]]&hostByte != 0:
+		for i < len(v) {
+			if class[v[i]]&hostByte != 0 {
 				i++
-			case v[i] == '%' && i+2 < len(v) && class[v[i+1]]&class[v[i+2]]&hexByte != 0:
-				i += 3
-			default:
+				continue
+			}
+			if v[i] == ':' {
+				break
+			}
+			if v[i] != '%' || i+2 >= len(v) || class[v[i+1]]&class[v[i+2]]&hexByte == 0 {
 				return false, false
 			}
+			i += 3
 		}
 		if i == 0 {
 			return false, false
@@ -41,12 +44,13 @@ func hostPort(v []byte) (ok, port bool) {
 	if v[i] != ':' || len(v)-i > len(":65535") {
 		return false, false
 	}
-	n := 0
+	n := uint(0)
 	for _, c := range v[i+1:] {
-		if c < '0' || c > '9' {
+		d := uint(c) - '0'
+		if d > 9 {
 			return false, false
 		}
-		n = n*10 + int(c-'0')
+		n = n*10 + d
 	}
 	return n <= 65535, n <= 65535 && len(v)-i > 1
 }

@@ -29,11 +29,6 @@ var stricter = map[Refusal]func(head string) bool{
 	// Its url.Parse allows a fragment, bytes above ASCII, any scheme, userinfo,
 	// authorities and asterisks with any method.
 	BadUri: func(string) bool { return true },
-	// Its URL may hold a space when the last one precedes the version.
-	BadVersion: func(head string) bool {
-		line, _, _ := strings.Cut(head, "\n")
-		return strings.Count(line, " ") > 2 || strings.Contains(line, "HTTP/")
-	},
 	// A head has limits of size here; there the server sets them.
 	UriTooLong:     func(head string) bool { return len(head) > fuzzLimits.RequestLine },
 	HeaderTooLarge: func(head string) bool { return len(head) > fuzzLimits.Field },
@@ -52,16 +47,12 @@ var stricter = map[Refusal]func(head string) bool{
 	UndefinedTransferEncoding:   func(head string) bool { return strings.Contains(head, "HTTP/1.0") },
 	BadTransferEncoding:         func(head string) bool { return strings.Contains(head, "HTTP/1.0") || folded(head) },
 	UnsupportedTransferEncoding: func(head string) bool { return strings.Contains(head, "HTTP/1.0") },
-	// It ignores an invalid Content-Length beside Transfer-Encoding, and reads an
-	// empty one as absent.
-	BadContentLength: func(head string) bool {
-		return fieldCount(head, "transfer-encoding") > 0 || emptyField(head, "content-length") || folded(head)
-	},
-	// ReadRequest does not look at Host at all; net/http.Server does, but
-	// accepts an empty one and more bytes.
-	MissingHost:  func(string) bool { return true },
-	MultipleHost: func(string) bool { return true },
-	BadHost:      func(string) bool { return true },
+	// A folded value looks empty here.
+	BadContentLength: folded,
+	// ReadRequest looks at the number of Hosts only; net/http.Server wants one,
+	// but accepts an empty one and more bytes.
+	MissingHost: func(string) bool { return true },
+	BadHost:     func(string) bool { return true },
 }
 
 // looser lists the errors of net/http for what this parser accepts, by a part of
@@ -70,12 +61,9 @@ var looser = []struct {
 	text string
 	when func(h *httpmsg.Head, head string) bool
 }{
-	// url.Parse wants every '%' to begin an octet and knows which bytes a host,
-	// path or first segment may have; we forward targets as they are, and
-	// check only what could change where a request ends.
+	// url.Parse wants every '%' of a path to begin an octet, and none in a host; we
+	// forward targets as they are.
 	{"invalid URL escape", func(h *httpmsg.Head, _ string) bool { return bytes.Contains(h.Bytes(h.Target), []byte("%")) }},
-	{"invalid character", func(h *httpmsg.Head, _ string) bool { return true }},
-	{"invalid port", func(h *httpmsg.Head, _ string) bool { return h.Form != httpmsg.OriginForm }},
 	// It takes a trailer of these names as an attack; we drop those lines when
 	// the trailer comes.
 	{"bad trailer key", func(h *httpmsg.Head, _ string) bool { return h.Has(httpmsg.FieldTrailer) }},
@@ -91,16 +79,6 @@ func fieldCount(head, name string) (n int) {
 		}
 	}
 	return n
-}
-
-func emptyField(head, name string) bool {
-	for l := range strings.Lines(head) {
-		k, v, ok := strings.Cut(l, ":")
-		if ok && strings.EqualFold(k, name) && strings.TrimSpace(v) == "" {
-			return true
-		}
-	}
-	return false
 }
 
 // readRequest is http.ReadRequest with what http.Server checks after it, except for

@@ -80,7 +80,19 @@ func Identify(name []byte) FieldID {
 	if n < minName || n > maxName {
 		return OtherField
 	}
-	w0, w1, w2 := words(name)
+	// As words does, which is too large to be inlined.
+	var w0, w1, w2 uint64
+	if n >= 8 {
+		w0 = binary.LittleEndian.Uint64(name)
+		w1 = binary.LittleEndian.Uint64(name[n-8:])
+		if n > 16 {
+			w2 = binary.LittleEndian.Uint64(name[8:])
+		}
+	} else if n >= 4 {
+		w0 = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+	} else {
+		w0 = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16
+	}
 	k := &knownNames[knownSlot[slotOf(w0, w1)]]
 	if int(k.len) != n || w0|k.mask[0] != k.word[0] || w1|k.mask[1] != k.word[1] || w2|k.mask[2] != k.word[2] {
 		return OtherField
