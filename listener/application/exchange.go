@@ -135,29 +135,16 @@ func (x *exchange) shrink() {
 	}
 }
 
-// abandon ends everything after a panic, trusting nothing.
+// abandon lets go of the target after a panic, trusting nothing. The client's
+// connection is its task's to close.
 func (x *exchange) abandon() {
-	if x.outstanding {
-		x.target.State.Outstanding.Add(-1)
-		x.outstanding = false
+	if x.conn == nil {
+		return
 	}
+	x.release()
 	if x.tconn != nil && !x.tconn.Closed() {
 		x.tconn.Close()
 	}
-	if c := x.conn; c != nil && !c.Closed() {
-		c.end()
-	}
-}
-
-func (x *exchange) idleTimeout() time.Duration {
-	return x.connBind().Listener.LoadBalancer.Attributes.IdleTimeout
-}
-
-func (x *exchange) connBind() *balancer.Bind {
-	if x.bind != nil {
-		return x.bind
-	}
-	return x.conn.bind
 }
 
 // headResult is what readHead came back with.

@@ -66,15 +66,17 @@ func (s *Server) Accept(slot int, l *netio.Loop, fd int, remote netip.AddrPort) 
 	}
 }
 
-// OnPanic is the engine's hook: it costs the connection that it happened on.
-func (s *Server) OnPanic(w *netio.Worker, _ netio.Task, value any) {
+// OnPanic is the engine's hook: a panic costs the connection that it happened
+// on. Nothing of the worker's scratch space is used again.
+func (s *Server) OnPanic(w *netio.Worker, t netio.Task, value any) {
 	s.panics.Add(1)
 	s.report(value, debug.Stack())
-	x, ok := w.Local.(*exchange)
-	if !ok || x.conn == nil {
-		return
+	if x, ok := w.Local.(*exchange); ok {
+		x.abandon()
 	}
-	x.abandon()
+	if c, ok := t.(*conn); ok && !c.Closed() {
+		c.end()
+	}
 }
 
 // conn is a client connection.
@@ -129,7 +131,7 @@ func (c *conn) Serve(w *netio.Worker) {
 			return
 		case headNone:
 			x.detach()
-			if c.Park(w.Now, x.idleTimeout()) {
+			if c.Park(w.Now, c.bind.Listener.LoadBalancer.Attributes.IdleTimeout) {
 				return
 			}
 			x.attach(c)
