@@ -83,7 +83,7 @@ In values, never in keys, and after the YAML was parsed, so that nothing put in 
 | ` + "`${file:path}`" + ` | the content of a file, less one newline at its end |
 | ` + "`$$`" + ` | a dollar sign |
 
-Any other ` + "`$`" + ` stays as it is. Error messages show such a value as it is written, never what it stands for.
+A default or message holds no ` + "`}`" + `. Any other ` + "`$`" + ` stays as it is. Error messages show such a value as it is written, never what it stands for.
 
 ## Bounds
 

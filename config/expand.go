@@ -16,15 +16,16 @@ type LookupEnv = func(name string) (value string, set bool)
 // expander replaces, in values and never in keys:
 //
 //	${NAME}            the environment variable, which must be set
-//	${NAME:-default}   the variable, or the default when it is unset or empty; a default holds no }
+//	${NAME:-default}   the variable, or the default when it is unset or empty
 //	${NAME:?message}   the variable, or an error with the message when it is unset or empty
 //	${file:path}       the content of a file, less one newline at its end;
 //	                   a relative path counts from the file that says it
 //	$$                 a dollar sign
 //
-// It works on values that were already parsed, so that nothing it puts in can
-// become YAML, and what it puts in is not expanded again. A $ before anything
-// else stays, as in the regular expression ^/a$.
+// A default and a message end at the first }. Expansion works on values that
+// were already parsed, so that nothing it puts in can become YAML, and what it
+// puts in is not expanded again. A $ before anything else stays, as in the
+// regular expression ^/a$.
 type expander struct {
 	r        *reporter
 	env      LookupEnv
