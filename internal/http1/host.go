@@ -74,7 +74,6 @@ func isIPv6(v []byte) bool {
 				return false
 			}
 			groups += 2
-			i = len(v)
 			break
 		}
 		if i == start || i-start > 4 {
