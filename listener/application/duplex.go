@@ -277,6 +277,7 @@ func (d *duplex) queueFinal(size int) Outcome {
 	x.targetCode, x.status = x.res.Status, x.res.Status
 	x.resBody.Reset(x.res.Body, x.res.ContentLength)
 	raw := x.resBuf[size:d.end]
+	d.end = 0 // what comes next is read when this has gone out
 	n, used, done, r := x.resBody.Decode(raw)
 	if r != 0 {
 		return x.malformed(r)
