@@ -181,9 +181,12 @@ func (c *Conn) Closed() bool { return c.r.Load() == stClosed }
 // Close closes the descriptor: FIN if everything received was read, else RST.
 // Only the owner may call it, once.
 func (c *Conn) Close() {
-	if s := c.r.Swap(stClosed); invariants && s != nil && s != stReady {
-		panic("netio: Close of a Conn that is closed, or not the caller's")
+	if invariants {
+		if s := c.r.Load(); s != nil && s != stReady {
+			panic("netio: Close of a Conn that is closed, or not the caller's")
+		}
 	}
+	c.r.Store(stClosed)
 	c.w.Store(stClosed)
 	c.loop.engine.table.clear(c.fd)
 	c.loop.conns.Add(-1)
