@@ -59,10 +59,14 @@ type Controller struct {
 	closing  chan struct{} // ends follow
 	followed chan struct{} // closed when it ended
 
-	mu       sync.Mutex // serialises configuration changes; guards what follows
-	access   *accesslog.Log
-	accessAs config.AccessLog
-	last     Attempt // the last attempt to load a configuration
+	// Serialises configuration changes. It is held while names are resolved
+	// and sockets opened; taken before mu.
+	change   sync.Mutex
+	accessAs config.AccessLog // guarded by change
+
+	mu       sync.Mutex     // guards what follows; never held for long: /readyz waits for it
+	access   *accesslog.Log // written with change held as well
+	last     Attempt        // the last attempt to load a configuration
 	applied  time.Time
 	closed   bool
 	draining bool
@@ -128,17 +132,20 @@ func New(opt Options) (*Controller, error) {
 // Reload reads the configuration and makes it take effect, or changes nothing
 // and says why. The Diagnostics are nil unless the file itself is wrong.
 func (c *Controller) Reload(ctx context.Context) error {
-	m, diags := c.opt.Load()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.draining {
-		return errors.New("the process is shutting down")
+	c.change.Lock()
+	defer c.change.Unlock()
+	if c.ending() {
+		return ErrEnding
 	}
+	m, diags := c.opt.Load()
 	a := Attempt{Time: c.opt.Clock.Now(), Diagnostics: diags}
 	switch {
 	case m == nil:
 		a.Err = diags
-		c.log.Error("configuration refused; the old one stays in force", zap.Int("errors", len(diags)), zap.Error(diags))
+		for _, d := range diags {
+			c.log.Error(d.Message, zap.Stringer("at", d.Position), zap.String("path", d.Path))
+		}
+		c.log.Error("configuration refused; the old one stays in force", zap.Int("errors", len(diags)))
 	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash:
 		a.OK = true
 		c.log.Info("configuration unchanged", zap.String("hash", m.Hash))
@@ -149,11 +156,30 @@ func (c *Controller) Reload(ctx context.Context) error {
 			c.log.Error("configuration cannot take effect; the old one stays in force", zap.Error(a.Err))
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.last = a
 	if a.OK {
 		c.applied = a.Time
 	}
 	return a.Err
+}
+
+// ErrEnding is what Reload returns once the process is about to end.
+var ErrEnding = errors.New("the process is shutting down")
+
+// BindError is what Reload returns when the addresses of a configuration cannot
+// be listened on.
+type BindError struct{ Err error } // one for each address, joined
+
+func (e *BindError) Error() string { return e.Err.Error() }
+func (e *BindError) Unwrap() error { return e.Err }
+
+// ending tells whether a configuration must not be changed any more.
+func (c *Controller) ending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed || c.draining
 }
 
 // applyLocked is the walk of a reload: prepare what may fail, compile, swap,
@@ -178,18 +204,21 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 		if access != nil && access != c.access {
 			access.Close(ctx)
 		}
-		return err
+		return &BindError{err}
 	}
 
 	// The swap: from here on, new work starts on the new snapshot.
 	c.live.Swap(next)
 
 	// Commit: nothing below can fail in a way that undoes the swap.
-	if access != c.access {
+	if old := c.access; access != old {
 		c.server.SetAccessLog(access)
-		c.retireAccess(c.access)
+		c.mu.Lock()
+		c.access = access
+		c.mu.Unlock()
+		c.retireAccess(old)
 	}
-	c.access, c.accessAs = access, m.AccessLog
+	c.accessAs = m.AccessLog
 	c.resolver.SetNames(names(m))
 	if err := change.Commit(); err != nil {
 		c.log.Error("a listening socket does not accept", zap.Error(err))
@@ -316,14 +345,14 @@ func (c *Controller) follow() {
 			return
 		case <-c.resolved:
 		}
-		c.mu.Lock()
-		if prev := c.live.Load(); prev != nil && !c.closed && !c.draining {
+		c.change.Lock()
+		if prev := c.live.Load(); prev != nil && !c.ending() {
 			next := balancer.Compile(prev.Model, prev, c.env(prev.Model))
 			c.live.Swap(next)
 			c.syncTargets(next)
 			c.retire(prev, next)
 		}
-		c.mu.Unlock()
+		c.change.Unlock()
 	}
 }
 
@@ -379,23 +408,32 @@ const resolveTimeout = 3 * time.Second
 
 // ReopenLogs opens the access log file anew, for log rotation.
 func (c *Controller) ReopenLogs() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.change.Lock()
+	defer c.change.Unlock()
 	if c.access == nil {
 		return nil
 	}
 	return c.access.Reopen()
 }
 
+// BeginDrain makes the process not ready, and its configuration final. It goes on
+// accepting: those that watch its readiness have time to send their clients
+// elsewhere.
+func (c *Controller) BeginDrain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+}
+
 // Drain takes the process out of service: not ready, no new connections, each
 // response closes its connection, idle connections are closed. It returns when
 // the last request is answered or ctx ends.
 func (c *Controller) Drain(ctx context.Context) error {
-	c.mu.Lock()
-	c.draining = true
-	c.mu.Unlock()
+	c.BeginDrain()
+	c.change.Lock() // a reload under way may be opening sockets
 	c.server.Drain()
 	c.set.Close()
+	c.change.Unlock()
 	for {
 		c.engine.ExpireParked()
 		if c.engine.Busy() == 0 {
@@ -414,22 +452,25 @@ const drainPoll = 20 * time.Millisecond
 
 // Close ends everything at once: requests under way are cut.
 func (c *Controller) Close() {
+	c.change.Lock() // a reload under way ends first
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return
-	}
+	again := c.closed
 	c.closed = true
 	c.mu.Unlock()
+	c.change.Unlock()
+	if again {
+		return
+	}
 	c.resolver.Close()
 	close(c.closing)
 	<-c.followed
 	c.probes.Close()
 	c.set.Close()
 	c.engine.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.server.SetAccessLog(nil)
-	c.retireAccess(c.access)
+	c.mu.Lock()
+	old := c.access
 	c.access = nil
+	c.mu.Unlock()
+	c.retireAccess(old)
 }
