@@ -337,7 +337,12 @@ func (x *exchange) route() {
 			Head:   &x.req,
 		}
 		i = l.Rules.Match(&x.ruleIn)
-		x.counters.RuleEvaluations.Inc()
+		// As ELB counts: all rules up to the one that matched.
+		if i >= 0 {
+			x.counters.RuleEvaluations.Add(uint64(i) + 1)
+		} else {
+			x.counters.RuleEvaluations.Add(uint64(l.Rules.Len()))
+		}
 	}
 	x.action = l.Action(i)
 }
