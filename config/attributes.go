@@ -13,9 +13,8 @@ import "slices"
 var registry = slices.Concat(loadBalancerRegistry, targetGroupRegistry, listenerRegistry)
 
 var loadBalancerRegistry = []Attribute{
-	{Key: "deletion_protection.enabled", Types: forANG, Default: "false",
-		Doc: "Whether deleting is refused. There is no API that deletes, so it has no effect.",
-		set: func(a *attributeSet, v attributeValue) { a.lb.DeletionProtection = v.on }},
+	{Key: "deletion_protection.enabled", Types: forANG, Default: "false", NotYet: true,
+		Doc: "Whether the API refuses to delete the load balancer."},
 	{Key: "load_balancing.cross_zone.enabled", Types: forA, Kind: WordAttribute, Words: []string{"true"}, Default: "true",
 		Doc: "Whether targets of all zones are used, whatever zone a request came in by. Always on for an application load balancer; a target group may turn it off.",
 		set: func(a *attributeSet, v attributeValue) { a.lb.CrossZone = v.text == "true" }},
@@ -77,9 +76,8 @@ var loadBalancerRegistry = []Attribute{
 const maxMinimumTargets = 1000000
 
 var targetGroupRegistry = forOwner(OfTargetGroup, []Attribute{
-	{Key: "deregistration_delay.timeout_seconds", Types: forANG, Kind: IntegerAttribute, Min: 0, Max: 3600, Default: "300",
-		Doc: "How long a target that leaves may take to finish what it has begun.",
-		set: func(a *attributeSet, v attributeValue) { a.group.DeregistrationDelay = v.seconds() }},
+	{Key: "deregistration_delay.timeout_seconds", Types: forANG, Kind: IntegerAttribute, Min: 0, Max: 3600, Default: "300", NotYet: true,
+		Doc: "How long a target that leaves may take to finish what it has begun."},
 	{Key: "stickiness.enabled", Types: forANG, Default: "false", NotYet: true, Doc: "Whether a client stays with its target."},
 	{Key: "stickiness.type", Types: forA, Kind: WordAttribute, Words: []string{"lb_cookie", "app_cookie"}, Default: "lb_cookie", NotYet: true,
 		Doc: "Whether stickiness uses a cookie of the load balancer or one of the application."},

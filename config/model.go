@@ -90,7 +90,6 @@ type LoadBalancerAttributes struct {
 	ConnectTimeout     time.Duration // elbow.target_connect_timeout.seconds (default 10, 1..60)
 	TargetIdleTimeout  time.Duration // elbow.target_idle_timeout.seconds (default 60, 1..4000): how long an unused target connection is kept
 	TargetMaxIdle      int           // elbow.target_max_idle_connections (default 1024): per target
-	DeletionProtection bool          // deletion_protection.enabled: accepted, has no meaning without an API
 }
 
 // XFFMode says what happens to X-Forwarded-For.
@@ -258,9 +257,8 @@ type TargetGroup struct {
 
 // TargetGroupAttributes are the target group attributes that have behaviour.
 type TargetGroupAttributes struct {
-	Algorithm           Algorithm     // load_balancing.algorithm.type
-	DeregistrationDelay time.Duration // deregistration_delay.timeout_seconds
-	CrossZone           CrossZone     // load_balancing.cross_zone.enabled
+	Algorithm Algorithm // load_balancing.algorithm.type
+	CrossZone CrossZone // load_balancing.cross_zone.enabled
 }
 
 // CrossZone is a target group's view of cross-zone load balancing.

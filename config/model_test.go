@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	f("address", l.Address.IsValid(), false)
 	f("binds", m.Binds(l), []netip.Addr{netip.IPv6Unspecified()})
 	f("forward", l.Default.Forward.Groups, []WeightedGroup{{Group: g, Weight: 1}})
-	f("target group", g.Attributes, TargetGroupAttributes{DeregistrationDelay: 300 * time.Second})
+	f("target group", g.Attributes, TargetGroupAttributes{})
 	f("health check", g.HealthCheck, HealthCheck{
 		Enabled: true, Protocol: HTTP, Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second,
 		HealthyThreshold: 5, UnhealthyThreshold: 2, Matcher: Matcher{Ranges: []StatusRange{{200, 200}}, Text: "200"},
@@ -69,7 +69,7 @@ func TestModel(t *testing.T) {
 	web, second := m.LoadBalancers[0], m.LoadBalancers[1]
 	f("attributes", web.Attributes, LoadBalancerAttributes{
 		IdleTimeout: 4000 * time.Second, ClientKeepAlive: time.Minute, CrossZone: true, PreserveHostHeader: true,
-		XFFMode: XFFPreserve, XFFClientPort: true, ConnectTimeout: time.Second, TargetIdleTimeout: 4000 * time.Second, DeletionProtection: true,
+		XFFMode: XFFPreserve, XFFClientPort: true, ConnectTimeout: time.Second, TargetIdleTimeout: 4000 * time.Second,
 	})
 	f("node", m.Node.Zone, 0)
 	f("zones", web.Zones, []int{0, 1})
