@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -13,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/elbow-lb/elbow/api/admin"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/config/file"
 	"github.com/elbow-lb/elbow/internal/control"
@@ -20,23 +20,27 @@ import (
 
 // daemonOptions are what `run` and `demo` differ in.
 type daemonOptions struct {
-	config       string // path of the configuration
-	drainDelay   time.Duration
-	drainTimeout time.Duration
+	config       string        // path of the configuration
+	drainDelay   time.Duration // accept that long after SIGTERM
+	drainTimeout time.Duration // wait that long for requests in flight
 	stderr       io.Writer
+	colour       bool   // stderr may have colours
+	started      func() // called once the daemon is ready; may be nil
 }
 
-// daemon is a running load balancer: the controller with what the process is
-// told by and tells to the world around it.
+// daemon is a running load balancer: the controller, with what tells it and what
+// it tells the world around the process.
 type daemon struct {
 	*control.Controller
 	opt     daemonOptions
-	source  *file.Source
 	log     *daemonLog
-	reloads chan struct{} // asks for a reload; one waiting stands for many
+	source  *file.Source
+	notify  *notifier
+	reloads chan struct{} // asks for a reload; one that waits stands for many
 
-	mu    sync.Mutex    // serialises Reload; guards first
+	mu    sync.Mutex    // serialises Reload and what it tells; guards the fields below
 	first *config.Model // loaded at the start and not yet given to the controller
+	admin config.Admin  // where the admin API listens
 }
 
 // runDaemon runs a load balancer until a signal ends it.
@@ -44,36 +48,81 @@ func runDaemon(opt daemonOptions) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	// Whoever reads the access log on stdout may go away. Lines are dropped
+	// and counted then; the process must not die of it.
+	signal.Ignore(syscall.SIGPIPE)
 
-	d := &daemon{opt: opt, source: file.New(opt.config, nil), reloads: make(chan struct{}, 1)}
+	d := &daemon{opt: opt, log: newLog(opt.stderr), reloads: make(chan struct{}, 1)}
+	defer d.log.Sync()
+	d.source = file.New(opt.config, d.log.Logger)
 	m, diags := d.source.Load(os.LookupEnv)
 	if m == nil {
-		diags.Render(opt.stderr, false)
-		return said(exitConfig)
+		return invalid(opt.stderr, opt.colour, opt.config, diags)
 	}
-	d.first = m
-	d.log = newLog(opt.stderr, m.Log)
-	defer d.log.Sync()
+	d.first, d.admin = m, m.Admin
+	d.log.configure(m.Log)
+	d.describe()
 
 	var err error
+	if d.notify, err = newNotifier(); err != nil {
+		d.log.Warn("the service manager cannot be told", zap.Error(err))
+	}
+	// The admin API comes first and goes last: it says how the start and the
+	// drain are going.
+	server, err := admin.Listen(admin.Options{Socket: m.Admin.Socket, Listen: m.Admin.Listen, Log: d.log.Logger})
+	if err != nil {
+		return failf(exitBind, "%w", err)
+	}
+	defer server.Close()
 	d.Controller, err = control.New(control.Options{Load: d.load, Log: d.log.Logger, Version: version, Commit: commit})
 	if err != nil {
 		return err
 	}
 	defer d.Controller.Close()
+	server.Serve(d)
+
 	if err := d.Reload(context.Background()); err != nil {
-		return failf(exitBind, "%w", err)
+		return failf(startCode(err), "%w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	var followers sync.WaitGroup
+	defer followers.Wait()
 	defer cancel()
-	go d.source.Run(ctx, d.askReload)
-	go d.followReloads(ctx)
+	followers.Go(func() { d.source.Run(ctx, d.askReload) })
+	followers.Go(func() { d.followReloads(ctx) })
+	followers.Go(func() { d.notify.follow(ctx, d.Status) })
 	d.log.Info("ready")
+	if opt.started != nil {
+		opt.started()
+	}
 	return d.follow(signals)
 }
 
-// load gives the controller what was loaded at the start, later what the source
-// has.
+// describe logs what the daemon is and what it may use.
+func (d *daemon) describe() {
+	fields := []zap.Field{zap.String("version", version), zap.String("commit", commit), zap.Int("pid", os.Getpid())}
+	// The Go runtime has raised the soft limit to the hard one already.
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil {
+		fields = append(fields, zap.Uint64("open_files", files.Cur))
+	}
+	if limit := limitMemory(); limit > 0 {
+		fields = append(fields, zap.Int64("memory_limit_bytes", limit))
+	}
+	d.log.Info("elbow", fields...)
+}
+
+// startCode is the exit code for a first configuration that cannot take effect.
+func startCode(err error) int {
+	var bind *control.BindError
+	if errors.As(err, &bind) || errors.Is(err, os.ErrPermission) {
+		return exitBind
+	}
+	return exitFailure
+}
+
+// load gives the controller what was loaded at the start, and later what the
+// source has. The controller calls it within Reload.
 func (d *daemon) load() (*config.Model, config.Diagnostics) {
 	if m := d.first; m != nil {
 		d.first = nil
@@ -82,21 +131,28 @@ func (d *daemon) load() (*config.Model, config.Diagnostics) {
 	return d.source.Load(os.LookupEnv)
 }
 
-// Reload reads the configuration and makes it take effect, or changes nothing.
+// Reload reads the configuration and makes it take effect, or changes nothing
+// and says why. The service manager and the log learn of it.
 func (d *daemon) Reload(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.notify.reloading()
 	err := d.Controller.Reload(ctx)
 	if s := d.Snapshot(); s != nil {
+		d.notify.ready(d.Status())
 		d.log.configure(s.Model.Log)
+		if err == nil && s.Model.Admin != d.admin {
+			d.log.Warn("the admin API stays where it is: a change of admin.socket or admin.listen takes effect when the daemon is started anew")
+		}
 	}
 	return err
 }
 
+// askReload has the configuration read soon.
 func (d *daemon) askReload() {
 	select {
 	case d.reloads <- struct{}{}:
-	default: // the one that waits reads what is there then
+	default: // the one that waits will read what is there then
 	}
 }
 
@@ -106,46 +162,73 @@ func (d *daemon) followReloads(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.reloads:
-			d.Reload(ctx) // says in the log how it went
+			d.Reload(ctx) // the controller logs how it went
 		}
 	}
 }
 
-// follow does what signals ask for until one of them ended the daemon.
+// follow does what signals ask for until one has ended the daemon.
 func (d *daemon) follow(signals <-chan os.Signal) error {
-	for s := range signals {
-		switch s {
+	for {
+		switch s := <-signals; s {
 		case syscall.SIGHUP:
 			d.askReload()
 		case syscall.SIGUSR1:
-			if err := d.ReopenLogs(); err != nil {
-				d.log.Error("open the access log anew", zap.Error(err))
-			}
+			d.reopenLogs()
 		default:
 			return d.drain(s, signals)
 		}
 	}
-	return nil
 }
 
-// drain finishes what is in flight, unless a second signal says not to.
+func (d *daemon) reopenLogs() {
+	if err := d.ReopenLogs(); err != nil {
+		d.log.Error("the access log cannot be opened anew; the old one stays", zap.Error(err))
+		return
+	}
+	d.log.Info("access log opened anew")
+}
+
+// drain finishes what is in flight, unless it takes too long or a second signal
+// cuts it short.
 func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) error {
-	d.log.Info("draining; a second signal ends at once", zap.Stringer("signal", s))
-	ctx, cancel := context.WithTimeout(context.Background(), d.opt.drainTimeout)
+	d.log.Info("draining; a second signal ends the process at once",
+		zap.Stringer("signal", s), zap.Duration("delay", d.opt.drainDelay), zap.Duration("timeout", d.opt.drainTimeout))
+	d.BeginDrain()
+	d.notify.stopping()
+
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- d.Controller.Drain(ctx) }()
+	go func() { done <- d.drainAfterDelay(ctx) }()
 	for {
 		select {
 		case err := <-done:
 			if errors.Is(err, context.DeadlineExceeded) {
-				return failf(exitTimeout, "drain: %w", err)
+				return failf(exitTimeout, "drain: %w (--drain-timeout)", err)
+			}
+			if err == nil {
+				d.log.Info("drained")
 			}
 			return err
 		case s := <-signals:
-			if s == syscall.SIGTERM || s == syscall.SIGINT {
-				return failf(exitFailure, "ended by a second %v", fmt.Sprint(s))
+			switch s {
+			case syscall.SIGUSR1: // a drain may take as long as it takes to rotate
+				d.reopenLogs()
+			case syscall.SIGTERM, syscall.SIGINT:
+				return failf(exitFailure, "ended by a second signal (%v) before the drain was over", s)
 			}
 		}
 	}
+}
+
+func (d *daemon) drainAfterDelay(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d.opt.drainDelay):
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.opt.drainTimeout)
+	defer cancel()
+	return d.Controller.Drain(ctx)
 }

@@ -17,10 +17,11 @@ type daemonLog struct {
 	json  atomic.Bool
 }
 
-// newLog returns a log that writes to w.
-func newLog(w io.Writer, cfg config.Log) *daemonLog {
+// newLog returns a log that writes to w. It is JSON, from info upwards, until a
+// configuration says otherwise.
+func newLog(w io.Writer) *daemonLog {
 	l := &daemonLog{level: zap.NewAtomicLevel()}
-	l.configure(cfg)
+	l.json.Store(true)
 	sink := zapcore.Lock(zapcore.AddSync(w))
 	e := zap.NewProductionEncoderConfig()
 	e.EncodeTime = zapcore.RFC3339NanoTimeEncoder

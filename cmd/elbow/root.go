@@ -46,16 +46,18 @@ Data goes to stdout, everything else to stderr.`,
   elbow status                          ask the running daemon`,
 		SilenceErrors: true, // execute prints them
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
+	root.PersistentFlags().Bool("no-color", false, "no colours, also on a terminal; NO_COLOR does the same")
 	root.AddCommand(
-		newRun(),
+		newRun(), newDemo(), newValidate(), newSchema(),
+		newReload(), newStatus(), newHealthcheck(),
+		newVersion(),
 	)
 	return root
 }
 
-// run makes the RunE of a command from a function whose errors are failures, not
+// action makes the RunE of a command from a function whose errors are failures, not
 // mistakes on the command line.
-func run(f func(cmd *cobra.Command) error) func(*cobra.Command, []string) error {
+func action(f func(cmd *cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error { return coded(f(cmd)) }
 }

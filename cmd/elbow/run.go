@@ -7,15 +7,15 @@ import (
 )
 
 func newRun() *cobra.Command {
-	opt := daemonOptions{}
+	var opt daemonOptions
 	cmd := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Run the daemon in the foreground",
-		Long: `Run the daemon in the foreground until SIGTERM or SIGINT.
+		Long: `Run the daemon in the foreground until SIGTERM or SIGINT. Its log goes to stderr.
 
 The configuration is watched: a change takes effect a moment after it is written,
-and all or nothing. When anything is wrong with it, nothing changes; the log, the
-command "elbow status" and a metric say so.
+all or nothing. When anything is wrong with it nothing changes; the log, the
+command "elbow status" and a metric say why.
 
 Signals:
   SIGHUP            read the configuration again, now
@@ -23,13 +23,19 @@ Signals:
   SIGTERM, SIGINT   drain: not ready any more, no new connections, requests in
                     flight finish. A second one ends the process at once
 
-Exit codes: 0 after a drain, 3 if the configuration is wrong at the start, 4 if an
-address cannot be bound, 6 if a drain took longer than --drain-timeout.`,
+A service manager that asks for it (NOTIFY_SOCKET) is told when the daemon is
+ready, reloads and stops, and how it is. Unless GOMEMLIMIT is set, the memory limit
+of the control group is obeyed.
+
+Exit codes: 0 after a drain; 1 if a second signal cut it short; 3 if the
+configuration is wrong at the start; 4 if an address or the admin socket cannot be
+bound; 6 if requests were still in flight after --drain-timeout.`,
 		Example: `  elbow run --config /etc/elbow/elbow.yaml
   elbow run -c elbow.yaml --drain-delay 5s`,
 		Args: cobra.NoArgs,
-		RunE: run(func(cmd *cobra.Command) error {
+		RunE: action(func(cmd *cobra.Command) error {
 			opt.stderr = cmd.ErrOrStderr()
+			opt.colour = colours(cmd, opt.stderr)
 			return runDaemon(opt)
 		}),
 	}
@@ -45,9 +51,10 @@ func configFlag(cmd *cobra.Command, path *string) {
 	cmd.MarkFlagFilename("config", "yaml", "yml", "json")
 }
 
+// drainFlags adds what a drain may take.
 func drainFlags(cmd *cobra.Command, opt *daemonOptions) {
 	cmd.Flags().DurationVar(&opt.drainDelay, "drain-delay", 0,
-		"how long to go on accepting after SIGTERM while /readyz fails, so that others notice")
+		"how long to go on accepting after SIGTERM while /readyz fails, so that those who watch it notice")
 	cmd.Flags().DurationVar(&opt.drainTimeout, "drain-timeout", 300*time.Second,
-		"how long requests in flight may take to finish after that")
+		"how long requests in flight may then take to finish")
 }
