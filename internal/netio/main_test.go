@@ -136,13 +136,21 @@ type aloof struct{}
 func (aloof) Ready(*Conn)   {}
 func (aloof) Expired(*Conn) {}
 
-// told is a Parker that says what it was told, and leaves c where it is.
+// told is a Parker that says what it was told, the first hundred times, and
+// leaves c where it is.
 type told struct{ ready, expired chan *Conn }
 
 func newTold() told { return told{make(chan *Conn, 100), make(chan *Conn, 100)} }
 
-func (p told) Ready(c *Conn)   { p.ready <- c }
-func (p told) Expired(c *Conn) { p.expired <- c }
+func (p told) Ready(c *Conn)   { tell(p.ready, c) }
+func (p told) Expired(c *Conn) { tell(p.expired, c) }
+
+func tell(to chan<- *Conn, c *Conn) {
+	select {
+	case to <- c:
+	default:
+	}
+}
 
 // own registers fd in l and claims it at once.
 func own(t testing.TB, l *Loop, fd int) *Conn {
