@@ -162,7 +162,10 @@ func (x *exchange) composeResponse(size int, payload []byte, done bool) {
 	if h.Body == httpmsg.BodyClose && !x.rechunk {
 		x.closing = true
 	}
-	if !x.willDrain() {
+	// Asked once more: a drain may have begun since the request came, and a
+	// client that is not told would send its next request into a closing
+	// connection.
+	if !x.willDrain() || x.server().draining.Load() {
 		x.closing = true
 	}
 	x.addStatusLine()

@@ -63,7 +63,7 @@ func statusText(status int) string {
 // beginResponse starts a response of our own.
 func (x *exchange) beginResponse(status int) {
 	x.status = status
-	if !x.willDrain() {
+	if !x.willDrain() || x.server().draining.Load() {
 		x.closing = true
 	}
 	x.vec, x.out = x.vec[:0], x.out[:0]
