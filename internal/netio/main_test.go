@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -16,22 +15,7 @@ import (
 	"github.com/elbow-lb/elbow/internal/clock"
 )
 
-// childEnv names, in a test that runs itself in another process, what that
-// process is to do.
-const childEnv = "NETIO_TEST_CHILD"
-
-func exhaustDescriptors() error { return nil }
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "exhaust" {
-		if err := exhaustDescriptors(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen. It is no measure of
 // anything: when it is over the test has failed.
