@@ -99,14 +99,20 @@ func (c *Client) do(ctx context.Context, method, path string, v any) ([]byte, er
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *Unreachable
-		if errors.As(err, &u) && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.As(err, &u):
 			return nil, u
 		}
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	var f Failure

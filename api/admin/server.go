@@ -78,7 +78,7 @@ func Listen(opt Options) (*Server, error) {
 		s.log = zap.NewNop()
 	}
 	if opt.Socket != "" {
-		l, err := s.listenSocket(opt.Socket)
+		l, err := s.listenSocket(opt.Socket, opt.Socket == DefaultSocket)
 		if err != nil {
 			return nil, err
 		}
@@ -98,11 +98,11 @@ func Listen(opt Options) (*Server, error) {
 	return s, nil
 }
 
-// listenSocket listens at path or, where that is a default nobody asked for, at
-// one that the user may write. No socket at all is no error then.
-func (s *Server) listenSocket(path string) (net.Listener, error) {
+// listenSocket listens at path or, where nobody asked for that one, at another
+// that the user may write. No socket at all is no error then.
+func (s *Server) listenSocket(path string, byDefault bool) (net.Listener, error) {
 	l, err := listenSocket(path)
-	if err == nil || path != DefaultSocket || !unwritable(err) {
+	if err == nil || !byDefault || !unwritable(err) {
 		return asListener(l), err
 	}
 	own := userSocket()
@@ -162,8 +162,8 @@ func (s *Server) serve(l net.Listener) {
 	}
 }
 
-// Close stops answering, after the answers under way or when ctx of a second
-// has ended, and removes the socket.
+// Close stops answering, once the answers under way are given but after a second
+// at the latest, and removes the socket.
 func (s *Server) Close() {
 	if s.http == nil {
 		for _, l := range s.listeners {

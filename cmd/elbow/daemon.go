@@ -136,7 +136,9 @@ func (d *daemon) load() (*config.Model, config.Diagnostics) {
 func (d *daemon) Reload(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.notify.reloading()
+	if d.Snapshot() != nil { // the first time is not a reload
+		d.notify.reloading()
+	}
 	err := d.Controller.Reload(ctx)
 	if s := d.Snapshot(); s != nil {
 		d.notify.ready(d.Status())
@@ -195,7 +197,7 @@ func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) error {
 	d.log.Info("draining; a second signal ends the process at once",
 		zap.Stringer("signal", s), zap.Duration("delay", d.opt.drainDelay), zap.Duration("timeout", d.opt.drainTimeout))
 	d.BeginDrain()
-	d.notify.stopping()
+	d.notify.stop(d.Status())
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

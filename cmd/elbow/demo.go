@@ -35,8 +35,11 @@ It is the same daemon that "elbow run" runs, with a configuration of its own in 
 directory that is removed at the end.`,
 		Example: `  elbow demo
   elbow demo --port 9000 --access-log=false`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
+			if port < 1 || port > 65535 {
+				return failf(exitUsage, "--port must be 1 to 65535, got %d", port)
+			}
 			opt.stderr = cmd.ErrOrStderr()
 			opt.colour = colours(cmd, opt.stderr)
 			d := demo{asked: cmd.Flags().Changed("port"), port: port, accessLog: accessLog, out: cmd.OutOrStdout()}

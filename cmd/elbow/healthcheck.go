@@ -20,7 +20,7 @@ Exit codes: 0 if it is ready, 1 if it is not or does not answer. No others, as
 container engines keep them for themselves.`,
 		Example: `  elbow healthcheck && echo ready
   HEALTHCHECK CMD ["/elbow", "healthcheck"]`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			client, ctx, cancel := a.client()
 			defer cancel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ import (
 // sd_notify(3). Without a service manager that wants to know it does nothing.
 type notifier struct {
 	conn *net.UnixConn // nil: nobody to tell
+
+	mu       sync.Mutex // keeps the order of messages; guards what follows
+	stopping bool       // after which no other state is true any more
 }
 
 // newNotifier connects to the socket that the environment names, if any.
@@ -29,7 +33,7 @@ func newNotifier() (*notifier, error) {
 	if err != nil {
 		return &notifier{}, fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
-	return &notifier{conn}, nil
+	return &notifier{conn: conn}, nil
 }
 
 // tell sends one message. One that is lost cannot be helped: the manager that
@@ -40,7 +44,16 @@ func (n *notifier) tell(message string) {
 	}
 }
 
-func (n *notifier) ready(s control.Status) { n.tell("READY=1\nSTATUS=" + summary(s)) }
+// enter tells a state that the daemon is in from now on.
+func (n *notifier) enter(message string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.stopping {
+		n.tell(message)
+	}
+}
+
+func (n *notifier) ready(s control.Status) { n.enter("READY=1\nSTATUS=" + summary(s)) }
 
 // reloading must be followed by ready, also when the reload is rejected.
 func (n *notifier) reloading() {
@@ -48,13 +61,19 @@ func (n *notifier) reloading() {
 	// earlier one (Type=notify-reload).
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		n.tell("RELOADING=1")
+		n.enter("RELOADING=1")
 		return
 	}
-	n.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
+	n.enter(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
 }
 
-func (n *notifier) stopping() { n.tell("STOPPING=1\nSTATUS=draining") }
+// stop tells the last state.
+func (n *notifier) stop(s control.Status) {
+	n.enter("STOPPING=1\nSTATUS=" + summary(s))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopping = true
+}
 
 // statusInterval is how often the service manager is told anew.
 const statusInterval = 5 * time.Second

@@ -26,7 +26,7 @@ Exit codes: 0 when it is in force, 3 if it is wrong, 4 if an address cannot be
 bound, 5 if no daemon answers, 6 if it takes longer than --timeout.`,
 		Example: `  elbow reload
   elbow validate -c new.yaml && mv new.yaml /etc/elbow/elbow.yaml && elbow reload`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			client, ctx, cancel := a.client()
 			defer cancel()

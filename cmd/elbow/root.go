@@ -46,7 +46,9 @@ Data goes to stdout, everything else to stderr.`,
   elbow status                          ask the running daemon`,
 		SilenceErrors: true, // execute prints them
 		SilenceUsage:  true,
+		Version:       versionLine(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().Bool("no-color", false, "no colours, also on a terminal; NO_COLOR does the same")
 	root.AddCommand(
 		newRun(), newDemo(), newValidate(), newSchema(),
@@ -54,6 +56,14 @@ Data goes to stdout, everything else to stderr.`,
 		newVersion(),
 	)
 	return root
+}
+
+// noArgs is the Args of a command that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])
+	}
+	return nil
 }
 
 // action makes the RunE of a command from a function whose errors are failures, not

@@ -32,7 +32,7 @@ configuration is wrong at the start; 4 if an address or the admin socket cannot 
 bound; 6 if requests were still in flight after --drain-timeout.`,
 		Example: `  elbow run --config /etc/elbow/elbow.yaml
   elbow run -c elbow.yaml --drain-delay 5s`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			opt.stderr = cmd.ErrOrStderr()
 			opt.colour = colours(cmd, opt.stderr)

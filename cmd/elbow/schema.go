@@ -20,7 +20,7 @@ line of the configuration names it:
 What takes more than one field to know, such as whether a target group that is
 named exists, is left to "elbow validate".`,
 		Example: `  elbow schema > elbow.schema.json`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			schema, err := config.Schema()
 			if err != nil {

@@ -32,7 +32,7 @@ reasons and their descriptions are those of ELB's DescribeTargetHealth.
 Exit codes: 0, 5 if no daemon answers.`,
 		Example: `  elbow status
   elbow status -o json | jq '.target_groups[].targets[] | select(.state != "healthy")'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			if output != "table" && output != "json" {
 				return failf(exitUsage, "--output must be table or json, not %q", output)

@@ -24,7 +24,7 @@ that it uses must be set as they will be for the daemon.
 Exit codes: 0 if it is right, 3 if it is wrong.`,
 		Example: `  elbow validate --config elbow.yaml
   elbow validate -c new.yaml && mv new.yaml elbow.yaml    the daemon takes it up`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			w := cmd.ErrOrStderr()
 			m, diags := config.Read(path, os.LookupEnv)

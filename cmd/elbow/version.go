@@ -17,6 +17,16 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
+func thisBuild() build {
+	return build{version, commit, date, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+}
+
+// versionLine is what `elbow version` prints.
+func versionLine() string {
+	b := thisBuild()
+	return fmt.Sprintf("elbow %s (commit %s of %s, %s, %s)", b.Version, b.Commit, b.Date, b.Go, b.Platform)
+}
+
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -25,15 +35,14 @@ func newVersion() *cobra.Command {
 		Long:  `Print the version, the commit and its date, and what the binary was built with.`,
 		Example: `  elbow version
   elbow version --json | jq -r .commit`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
-			b := build{version, commit, date, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if asJSON {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				return e.Encode(b)
+				return e.Encode(thisBuild())
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "elbow %s (commit %s of %s, %s, %s)\n", b.Version, b.Commit, b.Date, b.Go, b.Platform)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		}),
 	}
