@@ -56,6 +56,9 @@ type Conn struct {
 	pool *Pool
 	// Uses counts the requests sent before the current one: 0 means fresh.
 	Uses int
+	// Large says that the last response had a body worth splicing; the next one
+	// probably has too. Written and read by the owner.
+	Large bool
 
 	// Guarded by the shard's mu, while idle.
 	newer, older *Conn

@@ -163,7 +163,7 @@ func (c *Conn) spliceIn(p *pipe, n int) (int, Status) {
 func sysSplice(from, to, n int) (int, syscall.Errno) {
 	const flags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 	for {
-		k, _, e := syscall.Syscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), flags)
+		k, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), flags)
 		if e != syscall.EINTR {
 			return int(k), e
 		}
