@@ -14,9 +14,14 @@ import (
 // connection is cut, so that half a response is not taken for a whole one.
 func (x *exchange) fail(o Outcome) {
 	x.outcome = o
-	if o == OutcomeClientClosed || x.headSent {
+	switch {
+	case o == OutcomeClientClosed, x.headSent:
 		x.closing = true
 		return
+	case o == OutcomeBodyTimeout, o == OutcomeBodyCut:
+		// The rest of the body will not come, so nothing after it can (RFC
+		// 9110 section 15.5.9).
+		x.closing = true
 	}
 	x.refuse()
 }
