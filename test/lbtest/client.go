@@ -34,7 +34,8 @@ type client struct {
 
 type clientConn struct {
 	*net.TCPConn
-	r *bufio.Reader
+	r    *bufio.Reader
+	last bool // the last response said that it ends the connection; of the command's goroutine
 }
 
 // exchangeSpec is what a request command of a client says.
@@ -401,9 +402,10 @@ func (c *client) connect(s *exchangeSpec) (*clientConn, error) {
 	if ended {
 		return nil, errors.New("the script has ended")
 	}
-	if conn != nil {
+	if conn != nil && !conn.last {
 		return conn, nil
 	}
+	c.drop()
 	addr, port := "127.0.0.1", s.to
 	if s.addr != "" {
 		a, err := parseAddr(s.addr)
@@ -518,6 +520,8 @@ func (c *client) finishResponse(conn *clientConn, m *message, method string) err
 	if m.framing == "close" {
 		c.gone(conn)
 	}
+	options := strings.ToLower(strings.Join(m.get("Connection"), ","))
+	conn.last = strings.Contains(options, "close")
 	return nil
 }
 

@@ -333,17 +333,35 @@ func (t *target) end() {
 	t.stop()
 }
 
-// openConns is how many connections that carried requests are open.
+// openConns is how many connections that carried requests are open: neither
+// side has closed them.
 func (t *target) openConns() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
 	for c := range t.conns {
-		if c.used {
+		if c.used && !peerClosed(c.raw) {
 			n++
 		}
 	}
 	return n
+}
+
+// peerClosed tells whether the peer closed or reset c: its goroutine may be
+// holding a response, and not be reading.
+func peerClosed(c *net.TCPConn) (closed bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	if raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(poll, 0)
+		closed = err == nil && n > 0 && poll[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	}) != nil {
+		return true
+	}
+	return closed
 }
 
 // lastRequest is the newest request of a client; nil when there is none.

@@ -275,13 +275,17 @@ func checkNoField(fields []field, name, all string) error {
 	return nil
 }
 
-// verbWait is "wait s1 request [N]", "wait s1 open N", "wait web s1 STATE …".
+// verbWait is "wait s1 request [N]", "wait s1 open N", "wait s1 checks N",
+// "wait c1 taken", "wait health web s1 STATE …".
 func (r *run) verbWait(args []string, background bool) error {
 	if len(args) < 2 {
-		return errors.New("wait NAME request [N], wait NAME open N, wait health GROUP TARGET STATE")
+		return errors.New("wait SERVER request|open|checks [N], wait CLIENT taken, wait health GROUP SERVER STATE")
 	}
 	if args[0] == "health" {
 		return r.verbHealth(args[1:], background)
+	}
+	if c := r.clients[args[0]]; c != nil && args[1] == "taken" {
+		return c.taken()
 	}
 	t, err := r.target(args[0])
 	if err != nil {
