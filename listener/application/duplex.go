@@ -58,7 +58,7 @@ func (d *duplex) run() Outcome {
 				return OutcomeOK
 			}
 			t.Disarm()
-			x.keepTarget(x.extra)
+			x.keepTarget()
 			return OutcomeOK
 		case d.upDone && !d.final && d.end == 0 && len(x.vec) == 0:
 			t.Disarm()
@@ -99,7 +99,7 @@ func (d *duplex) stepUp() (bool, Outcome) {
 				return false, OutcomeOK
 			default:
 				// It may have answered before it closed: read on.
-				d.upDone = true
+				d.upDone, x.spoiled = true, true
 				return true, OutcomeOK
 			}
 		}
@@ -196,7 +196,7 @@ func (d *duplex) stepDown() (bool, Outcome) {
 	if d.resDone {
 		return false, OutcomeOK
 	}
-	n, s := x.tconn.TryRead(x.resBuf[d.end:])
+	got, s := x.tconn.TryRead(x.resBuf[d.end:])
 	switch s {
 	case netio.OK:
 	case netio.Again:
@@ -209,14 +209,14 @@ func (d *duplex) stepDown() (bool, Outcome) {
 		if d.end == 0 && x.answered == 0 {
 			x.answered = x.worker.Now
 		}
-		d.end += n
+		d.end += got
 		return true, d.findHead()
 	}
-	n, used, done, r := x.resBody.Decode(x.resBuf[:n])
+	n, used, done, r := x.resBody.Decode(x.resBuf[:got])
 	if r != 0 {
 		return false, OutcomeTargetCut
 	}
-	x.extra = x.extra || done && used < n
+	x.spoiled = x.spoiled || done && used < got
 	d.resDone = done
 	x.addBody(x.resBuf[:n], done)
 	return true, OutcomeOK
@@ -282,7 +282,7 @@ func (d *duplex) queueFinal(size int) Outcome {
 	if r != 0 {
 		return x.malformed(r)
 	}
-	x.extra = used < len(raw)
+	x.spoiled = x.spoiled || used < len(raw)
 	d.resDone = done
 	x.composeResponse(size, raw[:n], done)
 	return OutcomeOK

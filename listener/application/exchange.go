@@ -68,7 +68,7 @@ type exchange struct {
 	redirect    []byte
 	detail      string // reason word in place of outcome's
 	rechunk     bool   // the response goes to the client in chunks
-	extra       bool   // the target sent more than the response
+	spoiled     bool   // the target's connection is in no state to be used again
 
 	res      httpmsg.Head
 	resBody  http1.Body
@@ -262,7 +262,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.received, x.sentBytes = int64(n), 0
 	x.sent, x.answered = 0, 0
 	x.redirect, x.trace, x.payload, x.detail = nil, nil, nil, ""
-	x.rechunk, x.extra = false, false
+	x.rechunk = false
 	x.vec = x.vecArr[:0]
 	x.bodyDone = true
 	if o != OutcomeOK {

@@ -111,7 +111,7 @@ func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 		}
 		return OutcomeTargetRefused, retryElsewhere
 	}
-	x.tconn = t
+	x.tconn, x.spoiled = t, false
 	// What was relayed while it arrived is not at hand to be sent again.
 	whole, reused := x.bodyDone, t.Uses > 0
 	x.target.State.Metrics.Shard(x.worker.Loop().Index).Requests.Inc()
@@ -325,7 +325,7 @@ func (x *exchange) relayFinal(size int) Outcome {
 	if r != 0 && n == 0 {
 		return x.malformed(r)
 	}
-	extra := used < len(raw)
+	x.spoiled = x.spoiled || used < len(raw)
 	x.tconn.Large = x.res.Body == httpmsg.BodyLength && x.res.ContentLength >= spliceMin
 	x.composeResponse(size, raw[:n], done)
 	if o := x.toClient(); o != OutcomeOK {
@@ -339,14 +339,14 @@ func (x *exchange) relayFinal(size int) Outcome {
 			return o
 		}
 	}
-	x.keepTarget(extra)
+	x.keepTarget()
 	return OutcomeOK
 }
 
 // keepTarget pools the target's connection if its next byte will begin a
 // response that we asked for.
-func (x *exchange) keepTarget(extra bool) {
-	if extra || x.res.Close || x.res.Body == httpmsg.BodyClose {
+func (x *exchange) keepTarget() {
+	if x.spoiled || x.res.Close || x.res.Body == httpmsg.BodyClose {
 		x.dropTarget()
 		return
 	}
@@ -381,14 +381,14 @@ func (x *exchange) relayBody() Outcome {
 				return x.clientFailed(s)
 			}
 		}
-		n, s := w.Read(t, x.resBuf[:], x.attr.IdleTimeout)
+		got, s := w.Read(t, x.resBuf[:], x.attr.IdleTimeout)
 		if s != netio.OK {
 			if s == netio.EOF && x.res.Body == httpmsg.BodyClose {
 				return x.endBody()
 			}
 			return OutcomeTargetCut
 		}
-		n, used, done, r := x.resBody.Decode(x.resBuf[:n])
+		n, used, done, r := x.resBody.Decode(x.resBuf[:got])
 		x.vec, x.out = x.vec[:0], x.out[:0]
 		x.addBody(x.resBuf[:n], done)
 		if o := x.toClient(); o != OutcomeOK {
@@ -398,9 +398,7 @@ func (x *exchange) relayBody() Outcome {
 			return OutcomeTargetCut
 		}
 		if done {
-			if used < n {
-				x.res.Close = true
-			}
+			x.spoiled = x.spoiled || used < got
 			return OutcomeOK
 		}
 	}

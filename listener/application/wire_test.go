@@ -85,18 +85,28 @@ func (w *wire) send(s string) {
 	}
 }
 
-// response reads a response to a request with that method.
+// response reads the final response to a request with that method.
 func (w *wire) response(method string) (*http.Response, string) {
 	w.t.Helper()
-	res, err := http.ReadResponse(w.r, &http.Request{Method: method})
-	if err != nil {
-		w.t.Fatalf("read response: %v", err)
+	res := w.head(method)
+	for res.StatusCode < 200 {
+		res = w.head(method)
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		w.t.Fatalf("read response body: %v after %q", err, body)
 	}
 	return res, string(body)
+}
+
+// head reads the head of a response, which may be an interim one.
+func (w *wire) head(method string) *http.Response {
+	w.t.Helper()
+	res, err := http.ReadResponse(w.r, &http.Request{Method: method})
+	if err != nil {
+		w.t.Fatalf("read response: %v", err)
+	}
+	return res
 }
 
 // closed expects that nothing comes any more.
