@@ -105,7 +105,7 @@ func writeConfig(b *strings.Builder, c control.ConfigStatus, now time.Time, colo
 	if c.Generation > 0 {
 		stays = fmt.Sprintf("; generation %d stays in force", c.Generation)
 	}
-	fmt.Fprintf(b, "%s %s ago%s:\n", paint(colour, red, "last reload     REJECTED"), ago(now, c.LastAttempt), stays)
+	fmt.Fprintf(b, "last reload    %s %s ago%s:\n", paint(colour, red, "REJECTED"), ago(now, c.LastAttempt), stays)
 	for line := range strings.Lines(c.LastError) {
 		fmt.Fprintf(b, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
