@@ -206,7 +206,7 @@ func (d *duplex) stepDown() (bool, Outcome) {
 	}
 	x.vec, x.out = x.vecArr[:0], x.out[:0]
 	if !d.final {
-		if d.end == 0 && x.answered == 0 {
+		if x.answered == 0 {
 			x.answered = x.worker.Now
 		}
 		d.end += got
@@ -275,6 +275,9 @@ func (d *duplex) findHead() Outcome {
 func (d *duplex) queueFinal(size int) Outcome {
 	x := d.exchange
 	x.targetCode, x.status = x.res.Status, x.res.Status
+	if x.answered == 0 {
+		x.answered = x.worker.Now // it came with an interim response
+	}
 	x.resBody.Reset(x.res.Body, x.res.ContentLength)
 	raw := x.resBuf[size:d.end]
 	d.end = 0 // what comes next is read when this has gone out

@@ -62,7 +62,7 @@ type exchange struct {
 	outcome     Outcome
 	status      int // sent to the client
 	targetCode  int
-	headSent    bool // response bytes went to the client
+	headSent    bool // bytes of the final response went to the client
 	received    int64
 	sentBytes   int64
 	redirect    []byte

@@ -241,7 +241,7 @@ func (x *exchange) relayResponse() Outcome {
 		n, s := x.tconn.TryRead(buf[end:max(first, min(2*end, len(buf)))])
 		switch s {
 		case netio.OK:
-			if end == 0 && x.answered == 0 {
+			if x.answered == 0 {
 				x.answered = x.worker.Now
 			}
 			end += n
@@ -305,6 +305,7 @@ func (x *exchange) relayInterim(size int, count *int) Outcome {
 	if x.res.Status == 101 {
 		return OutcomeUnsolicitedSwitch
 	}
+	x.answered = 0 // that was not the answer yet
 	if x.req.HTTP10 {
 		return OutcomeOK
 	}
@@ -312,13 +313,18 @@ func (x *exchange) relayInterim(size int, count *int) Outcome {
 	x.addStatusLine()
 	x.addFields(&x.res, size)
 	x.add(crlf)
-	return x.toClient()
+	o := x.toClient()
+	x.headSent = o != OutcomeOK // a final response is still to come, if need be from us
+	return o
 }
 
 // relayFinal sends the response head, whose size is given, with the body bytes
 // that came with it, and relays the rest.
 func (x *exchange) relayFinal(size int) Outcome {
 	x.targetCode, x.status = x.res.Status, x.res.Status
+	if x.answered == 0 {
+		x.answered = x.worker.Now // it came with an interim response
+	}
 	x.resBody.Reset(x.res.Body, x.res.ContentLength)
 	raw := x.resBuf[size:x.resEnd]
 	n, used, done, r := x.resBody.Decode(raw)

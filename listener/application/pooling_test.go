@@ -72,5 +72,6 @@ func TestTargetConnectionNotReused(t *testing.T) {
 	f("bare LF", "GET", "", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 502)
 	f("not HTTP", "GET", "", "SSH-2.0-OpenSSH_9.2\r\n\r\n", 502)
 	f("switching protocols unasked", "GET", "", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502)
+	f("flood of 1xx", "GET", "", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 17)+length(2)+"ok", 502)
 	f("bad chunk", "GET", "", chunked+"zz\r\n", 502)
 }
