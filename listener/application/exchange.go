@@ -388,8 +388,10 @@ func (x *exchange) drainBody() bool {
 	// The head is not needed any more, but for the log: read behind it.
 	b := netio.GetBuf()
 	defer netio.PutBuf(b)
+	deadline := x.worker.Refresh() + int64(drainTimeout)
 	for !x.bodyDone {
-		n, s := x.worker.Read(&x.conn.Conn, b[:min(x.body.Remaining(), netio.BufSize)], drainTimeout)
+		rest := max(time.Duration(deadline-x.worker.Now), 1) // 0 would be for ever
+		n, s := x.worker.Read(&x.conn.Conn, b[:min(x.body.Remaining(), netio.BufSize)], rest)
 		if s != netio.OK {
 			x.closing = true
 			return false
@@ -402,8 +404,7 @@ func (x *exchange) drainBody() bool {
 	return true
 }
 
-// drainTimeout bounds the wait for the rest of a body that nobody wants, and
-// for the client to close after a response that ended its connection.
+// drainTimeout bounds the wait for the whole rest of a body that nobody wants.
 const drainTimeout = 5 * time.Second
 
 // willDrain tells, before the response head is written, whether drainBody will
