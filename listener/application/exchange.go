@@ -418,7 +418,7 @@ func (x *exchange) willDrain() bool {
 // way (RFC 9112 section 9.6).
 func (x *exchange) linger() {
 	c := x.conn
-	if c.Hangup() || !x.headSent {
+	if c.Broken() || !x.headSent {
 		return
 	}
 	unread := !x.bodyDone || x.start+x.consumed < x.end || c.Pending()
