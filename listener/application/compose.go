@@ -159,9 +159,6 @@ func (x *exchange) composeResponse(size int, payload []byte, done bool) {
 	h := &x.res
 	x.vec, x.out = x.vec[:0], x.out[:0]
 	x.rechunk = x.chunksBody()
-	if h.Body == httpmsg.BodyClose && !x.rechunk {
-		x.closing = true
-	}
 	// Asked once more: a drain may have begun since the request came, and a
 	// client that is not told would send its next request into a closing
 	// connection.
@@ -197,7 +194,7 @@ func (x *exchange) chunksBody() bool {
 	switch x.res.Body {
 	case httpmsg.BodyChunked, httpmsg.BodyClose:
 		if x.req.HTTP10 {
-			x.closing = true
+			x.untilClose, x.closing = true, true
 			return false
 		}
 		return true

@@ -68,6 +68,7 @@ type exchange struct {
 	redirect    []byte
 	detail      string // reason word in place of outcome's
 	rechunk     bool   // the response goes to the client in chunks
+	untilClose  bool   // the end of the connection tells the client where the body ends
 	spoiled     bool   // the target's connection is in no state to be used again
 
 	res      httpmsg.Head
@@ -262,7 +263,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.received, x.sentBytes = int64(n), 0
 	x.sent, x.answered = 0, 0
 	x.redirect, x.trace, x.payload, x.detail = nil, nil, nil, ""
-	x.rechunk = false
+	x.rechunk, x.untilClose = false, false
 	x.vec = x.vecArr[:0]
 	x.bodyDone = true
 	if o != OutcomeOK {

@@ -114,6 +114,13 @@ func (c *conn) end() {
 	c.Close()
 }
 
+// cut resets the connection: the client must not take its end for the end of
+// the response.
+func (c *conn) cut() {
+	c.bind.Listener.Metrics.Shard(c.Loop().Index).ActiveConnections.Dec()
+	c.CloseReset()
+}
+
 // Serve handles what arrived, request by request, until nothing is left to
 // read; then it parks the connection.
 func (c *conn) Serve(w *netio.Worker) {
@@ -124,6 +131,11 @@ func (c *conn) Serve(w *netio.Worker) {
 		case headComplete:
 			if x.run() {
 				continue
+			}
+			if x.outcome != OutcomeOK && x.untilClose {
+				x.detach()
+				c.cut()
+				return
 			}
 			x.linger()
 			x.detach()
