@@ -20,7 +20,7 @@ type ask struct {
 // flags adds --socket and --timeout.
 func (a *ask) flags(cmd *cobra.Command, timeout time.Duration) {
 	cmd.Flags().StringVar(&a.socket, "socket", "",
-		"the daemon's admin `socket` (default $ELBOW_SOCKET, or else "+admin.DefaultSocket+", or else $XDG_RUNTIME_DIR/elbow/admin.sock)")
+		"`path` of the daemon's admin socket (default $ELBOW_SOCKET, or else "+admin.DefaultSocket+", or else $XDG_RUNTIME_DIR/elbow/admin.sock)")
 	cmd.Flags().DurationVar(&a.timeout, "timeout", timeout, "how long to wait for the daemon")
 	cmd.MarkFlagFilename("socket", "sock")
 }
