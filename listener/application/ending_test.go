@@ -44,6 +44,7 @@ func TestBodyCut(t *testing.T) {
 			if line := r.waitLog(1)[0]; !strings.Contains(line, `"`+reason+`"`) {
 				t.Errorf("want reason %s: %s", reason, line)
 			}
+			c.Close()
 			r.checkIdle()
 		})
 	}
