@@ -5,6 +5,7 @@ import (
 	"github.com/elbow-lb/elbow/internal/connpool"
 	"github.com/elbow-lb/elbow/internal/http1"
 	"github.com/elbow-lb/elbow/internal/httpmsg"
+	"github.com/elbow-lb/elbow/internal/metrics"
 	"github.com/elbow-lb/elbow/internal/netio"
 )
 
@@ -35,28 +36,40 @@ func (x *exchange) forward(f *balancer.Forward) {
 			counters.Requests.Inc()
 		} else {
 			counters.Retries.Inc()
+			x.targetShard().Retries.Inc()
 		}
 		o, again := x.attempt(fresh)
 		if o == OutcomeOK {
 			break
 		}
 		x.dropTarget()
-		if o != OutcomeClientClosed {
-			counters.ConnectionErrors.Inc()
-		}
 		if again == retryNever || x.attempts == maxAttempts || x.headSent || again == retryElsewhere && !x.elsewhere(&pick) {
+			x.countResponse(counters)
 			x.release()
 			x.fail(o)
 			return
 		}
 		fresh = true
 	}
-	if x.targetCode != 0 {
-		counters.TargetCode(x.targetCode)
-		counters.Observe(x.answered - x.sent)
-		x.target.State.Metrics.Shard(x.worker.Loop().Index).TargetCode(x.targetCode)
-	}
+	x.countResponse(counters)
 	x.release()
+}
+
+// countResponse counts the target's response, if there was one; one that broke
+// off later, too.
+func (x *exchange) countResponse(group *metrics.GroupShard) {
+	if x.targetCode == 0 {
+		return
+	}
+	target := x.targetShard()
+	group.TargetCode(x.targetCode)
+	target.TargetCode(x.targetCode)
+	group.Observe(x.answered - x.sent)
+	target.Observe(x.answered - x.sent)
+}
+
+func (x *exchange) targetShard() *metrics.TargetShard {
+	return x.target.State.Metrics.Shard(x.worker.Loop().Index)
 }
 
 // assign gives the request to t.
@@ -103,18 +116,20 @@ const (
 func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 	t, s := x.connect(fresh)
 	if s != netio.OK {
-		switch s {
-		case netio.TimedOut:
-			return OutcomeConnectTimeout, retryElsewhere
-		case netio.NoDescriptors:
+		if s == netio.NoDescriptors { // our own fault
 			return OutcomeOutOfDescriptors, retryNever
+		}
+		x.group.Metrics.Shard(x.worker.Loop().Index).ConnectionErrors.Inc()
+		x.targetShard().ConnectionErrors.Inc()
+		if s == netio.TimedOut {
+			return OutcomeConnectTimeout, retryElsewhere
 		}
 		return OutcomeTargetRefused, retryElsewhere
 	}
 	x.tconn, x.spoiled = t, false
 	// What was relayed while it arrived is not at hand to be sent again.
 	whole, reused := x.bodyDone, t.Uses > 0
-	x.target.State.Metrics.Shard(x.worker.Loop().Index).Requests.Inc()
+	x.targetShard().Requests.Inc()
 	x.composeRequest()
 	if s := x.worker.Writev(&t.Conn, x.vec, x.attr.IdleTimeout); s != netio.OK {
 		if s == netio.TimedOut {
