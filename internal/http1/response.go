@@ -81,8 +81,11 @@ func frameResponse(h *httpmsg.Head, request httpmsg.Method) Refusal {
 // after it, or 0 if it is not complete. The SP before an empty reason may be
 // missing, as many servers send it.
 func statusLine(b []byte, h *httpmsg.Head) (next int, r Refusal) {
-	const min = len("HTTP/1.1 200\r\n")
-	if len(b) < min {
+	const version = "HTTP/"
+	if n := min(len(b), len(version)); string(b[:n]) != version[:n] {
+		return 0, BadStatusLine // however short: nothing can make it one
+	}
+	if len(b) < len("HTTP/1.1 200\r\n") {
 		return 0, 0
 	}
 	switch binary.LittleEndian.Uint64(b) {
