@@ -84,7 +84,8 @@ func start(t *testing.T, env []string, args ...string) *process {
 			p.cmd.Env = append(p.cmd.Env, v)
 		}
 	}
-	p.cmd.Env = append(append(p.cmd.Env, beElbow+"=1"), env...)
+	// The race detector sleeps a second before each exit otherwise.
+	p.cmd.Env = append(append(p.cmd.Env, beElbow+"=1", "GORACE=atexit_sleep_ms=0"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
