@@ -40,11 +40,7 @@ func (c *client) do(method string, raw []byte, keep bool) (reply, error) {
 		if err != nil {
 			return reply{}, fmt.Errorf("connect: %w", err)
 		}
-		c.conn = conn
-		if c.r == nil {
-			c.r = bufio.NewReader(nil)
-		}
-		c.r.Reset(conn)
+		c.attach(conn)
 	}
 	c.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := c.conn.Write(raw); err != nil {
@@ -75,6 +71,15 @@ func readReply(br *bufio.Reader, method string) (r reply, err error) {
 		r.trailer = resp.Trailer
 		return r, nil
 	}
+}
+
+// attach makes the client use conn.
+func (c *client) attach(conn net.Conn) {
+	c.conn = conn
+	if c.r == nil {
+		c.r = bufio.NewReader(nil)
+	}
+	c.r.Reset(conn)
 }
 
 func (c *client) close() {
