@@ -13,7 +13,8 @@ import (
 func (x *exchange) finish() {
 	if x.outcome != OutcomeOK {
 		x.counters.Refuse(uint8(x.outcome))
-		if x.outcome == OutcomeClientClosed {
+		if x.outcome == OutcomeClientClosed && x.status == 0 {
+			// ELB's 460: nothing was answered. Else what was begun is logged.
 			x.status = x.outcome.Status()
 			x.counters.ELBCode(x.status)
 		}
@@ -54,7 +55,7 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		r.Method = h.Bytes(h.Method)
 		r.URI = h.Bytes(h.Target)
 		if h.Form == httpmsg.AbsoluteForm {
-			r.URI = x.requestPath()
+			r.URI = originForm(h)
 		}
 		r.Host = hostOnly(h.Bytes(h.Host))
 		r.Protocol = "HTTP/1.1"
@@ -82,6 +83,18 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		}
 	}
 	l.Append(x.worker.Loop().Index, r)
+}
+
+// originForm is path and query of an absolute-form target, as far as it has them.
+func originForm(h *httpmsg.Head) []byte {
+	end := h.Target.Off + h.Target.Len
+	switch {
+	case h.Path.Len > 0:
+		return h.Buf[h.Path.Off:end]
+	case h.HasQuery:
+		return h.Buf[h.Query.Off-1 : end]
+	}
+	return slash
 }
 
 // appendDate appends t (Unix ns) as a Date field has it (RFC 9110 section
