@@ -175,7 +175,13 @@ func (x *exchange) readHead() headResult {
 			}
 			scanned = len(in)
 			if x.end == len(x.buf) && !x.makeRoom() {
-				x.begin(0, refused(http1.HeadTooLarge))
+				// Parsing says which limit it broke, and where its parts are now
+				// that the input has moved.
+				_, r := http1.ParseRequest(in, &x.req, x.server().limits)
+				if r == 0 {
+					r = http1.HeadTooLarge
+				}
+				x.begin(0, refused(r))
 				return headComplete
 			}
 		} else {
