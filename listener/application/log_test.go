@@ -82,9 +82,9 @@ func TestClientGone(t *testing.T) {
 				}
 				close(came)
 				io.WriteString(c, answer)
-				<-left
-				// What is taken of it is what the buffers hold.
-				c.Write(make([]byte, body))
+				if <-left; answer != "" {
+					c.Write(make([]byte, body)) // more than all buffers hold
+				}
 				io.Copy(io.Discard, r)
 			})
 			r := newRig(t, oneGroup, target.Addr())
