@@ -128,3 +128,13 @@ func splitFields(line string) ([]string, error) {
 	}
 	return fields, nil
 }
+
+// readLines returns the lines of a file.
+func readLines(t testing.TB, path string) []string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+}
