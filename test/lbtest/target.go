@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,6 +57,7 @@ type targetConn struct {
 	index int
 	used  bool // it carried a request of a client
 	idle  bool // between requests
+	sent  atomic.Int64
 }
 
 // verbServers is "servers [-6] s1 s2 …": starts targets.
@@ -214,7 +216,8 @@ func (t *target) reply(c *targetConn, r *bufio.Reader, req *request, steps []ste
 			}
 		case stepFlood:
 			for junk := bytes.Repeat([]byte("flood "), 10000); ; {
-				if _, err := c.Write(junk); err != nil {
+				n, err := c.Write(junk)
+				if c.sent.Add(int64(n)); err != nil {
 					return false
 				}
 			}
@@ -381,4 +384,43 @@ func (t *target) count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.requests)
+}
+
+// blocked waits until a flood cannot go on: the load balancer does not read,
+// because its client does not. It has to look more than once, for a flood stops
+// for a moment whenever it is faster than the load balancer.
+func (t *target) blocked() error {
+	still, last := 0, int64(-1)
+	return t.run.until(func() error {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		sent := int64(0)
+		for c := range t.conns {
+			if full, err := sendQueueFull(c.raw); err != nil || !full {
+				continue
+			}
+			sent += c.sent.Load() + 1
+		}
+		if still++; sent == 0 || sent != last {
+			still, last = 0, sent
+		}
+		if still < 30 {
+			return fmt.Errorf("expected a connection to %s that takes no more, seen it take", t.name)
+		}
+		return nil
+	})
+}
+
+// sendQueueFull tells whether nothing more can be written to c now.
+func sendQueueFull(c *net.TCPConn) (full bool, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	err = raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(poll, 0)
+		full = err == nil && n == 0
+	})
+	return full, err
 }

@@ -80,6 +80,8 @@ func (r *run) verbServer(args []string, _ bool) error {
 			return errors.New("server NAME send-idle TEXT")
 		}
 		return t.closeIdle(func(c *targetConn) { c.raw.Write([]byte(args[0])) })
+	case "same-header":
+		return t.sameHeader(args)
 	case "saw":
 		return t.saw(args)
 	case "check-saw":
@@ -139,6 +141,26 @@ func (t *target) saw(args []string) error {
 	return t.sawIn(req, args)
 }
 
+// sameHeader is "server s1 same-header M N NAME": requests M and N agree in it.
+func (t *target) sameHeader(args []string) error {
+	if len(args) != 3 {
+		return errors.New("server NAME same-header M N HEADER")
+	}
+	var seen [2]string
+	for i := range seen {
+		n, err := strconv.Atoi(args[i])
+		if err != nil {
+			return err
+		}
+		req := t.lastRequest(n)
+		if req == nil {
+			return fmt.Errorf("expected request %d of %s, seen %d", n, t.name, t.count())
+		}
+		seen[i] = strings.Join(req.get(args[2]), "\n")
+	}
+	return check(args[2]+" as in request "+args[0], seen[0], seen[1])
+}
+
 // usedConns is on how many connections requests have come.
 func (t *target) usedConns() int {
 	t.mu.Lock()
@@ -179,7 +201,7 @@ func (t *target) checkSaw(args []string) error {
 func (t *target) sawIn(req *request, args []string) error {
 	what := args[0]
 	switch what {
-	case "body", "trailer", "raw", "framing", "whole", "pattern", "size":
+	case "body", "trailer", "no-trailer", "raw", "framing", "whole", "pattern", "size":
 		// The body may still be on its way.
 		return t.run.until(func() error {
 			req.mu.Lock()
@@ -276,10 +298,10 @@ func checkNoField(fields []field, name, all string) error {
 }
 
 // verbWait is "wait s1 request [N]", "wait s1 open N", "wait s1 checks N",
-// "wait c1 taken", "wait health web s1 STATE …".
+// "wait s1 blocked", "wait c1 taken", "wait health web s1 STATE …".
 func (r *run) verbWait(args []string, background bool) error {
 	if len(args) < 2 {
-		return errors.New("wait SERVER request|open|checks [N], wait CLIENT taken, wait health GROUP SERVER STATE")
+		return errors.New("wait SERVER request|open|checks|blocked [N], wait CLIENT taken, wait health GROUP SERVER STATE")
 	}
 	if args[0] == "health" {
 		return r.verbHealth(args[1:], background)
@@ -316,6 +338,8 @@ func (r *run) verbWait(args []string, background bool) error {
 			}
 			return nil
 		})
+	case "blocked":
+		return t.blocked()
 	case "checks":
 		return r.until(func() error {
 			t.mu.Lock()
