@@ -93,12 +93,12 @@ func appendClient(b []byte, a netip.AddrPort, port bool) []byte {
 // client's (routing.http.preserve_host_header.enabled is off): on a default
 // port without one, on another with it.
 func (x *exchange) rewriteHost() bool {
-	if x.attr.PreserveHostHeader {
-		return false
-	}
 	host := x.req.Bytes(x.req.Host)
-	if len(host) == 0 {
+	switch {
+	case len(host) == 0:
 		return true // HTTP/1.0 without one: a target must get one with HTTP/1.1
+	case x.attr.PreserveHostHeader:
+		return false
 	}
 	hasPort := len(hostOnly(host)) < len(host)
 	return hasPort == defaultPort(x.bind.Listener.Config.Port)
@@ -111,19 +111,29 @@ func (x *exchange) appendHost(b []byte) []byte {
 	port := x.bind.Listener.Config.Port
 	switch {
 	case len(host) == 0:
-		a := x.conn.Local()
+		b = appendURIHost(b, x.conn.Local().Addr())
 		if defaultPort(port) {
-			return a.Addr().AppendTo(b)
+			return b
 		}
-		return a.AppendTo(b)
 	case x.attr.PreserveHostHeader || !x.rewriteHost():
 		return append(b, host...)
 	case defaultPort(port):
 		return append(b, hostOnly(host)...)
+	default:
+		b = append(b, host...)
 	}
-	b = append(b, host...)
 	b = append(b, ':')
 	return strconv.AppendUint(b, uint64(port), 10)
+}
+
+// appendURIHost appends an address as a URI has it: IPv6 in brackets.
+func appendURIHost(b []byte, a netip.Addr) []byte {
+	if a.Is4() {
+		return a.AppendTo(b)
+	}
+	b = append(b, '[')
+	b = a.AppendTo(b)
+	return append(b, ']')
 }
 
 // hostOnly is a host[:port], which the parser has checked, without its port.

@@ -125,7 +125,7 @@ func (x *exchange) sendRedirect(r *rule.Redirect) {
 	var port [5]byte
 	host := hostOnly(x.req.Bytes(x.req.Host))
 	if len(host) == 0 {
-		host = x.conn.Local().Addr().AppendTo(nil)
+		host = appendURIHost(nil, x.conn.Local().Addr())
 	}
 	in := rule.RedirectInput{
 		Protocol: protocolHTTP,
