@@ -20,26 +20,16 @@ const (
 // exitError is an error with the exit code that it ends the process with.
 type exitError struct {
 	code int
-	err  error // nil when all has been said already
+	err  error
 }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
+func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
 // failf returns an error that ends the process with code.
 func failf(code int, format string, args ...any) error {
 	return &exitError{code, fmt.Errorf(format, args...)}
 }
-
-// said returns an error that ends the process with code and prints nothing:
-// what is wrong is on stderr already.
-func said(code int) error { return &exitError{code: code} }
 
 // coded gives an error that a command returned a code; what comes without one
 // failed while running.

@@ -25,9 +25,7 @@ func execute(args []string, std streams) int {
 		fmt.Fprintf(std.err, "elbow: %v\nSee: %s --help\n", err, cmd.CommandPath())
 		return exitUsage
 	}
-	if e.err != nil {
-		fmt.Fprintf(std.err, "elbow: %v\n", err)
-	}
+	fmt.Fprintf(std.err, "elbow: %v\n", err)
 	return e.code
 }
 
