@@ -3,20 +3,32 @@ package application
 import "bytes"
 
 // canonicalPath is the form of a path that rules see: percent-encoded
-// characters decoded where they are printable ASCII, repeated slashes merged,
-// and dot segments resolved (RFC 3986 sections 5.2.4 and 6.2.2). What is
-// forwarded is the path as received.
+// characters decoded where they are printable ASCII, backslashes taken for
+// slashes, repeated slashes merged, and dot segments resolved (RFC 3986 sections
+// 5.2.4 and 6.2.2). What is forwarded is the path as received.
 //
-// A path that is canonical already, as nearly all are, is returned as it is;
-// else the result is appended to dst.
+// It is decoded once, as a target would: an encoded '%' stays encoded, and so
+// does one that encodes nothing. The canonical form of a canonical form is
+// itself.
+//
+// path begins with a slash. One that is canonical already, as nearly all are, is
+// returned as it is; else the result is appended to dst, which is empty.
 func canonicalPath(dst, path []byte) []byte {
 	if !needsCanonical(path) {
 		return path
 	}
 	for i := 0; i < len(path); i++ {
 		b := path[i]
-		if b == '%' && i+2 < len(path) {
-			if v, ok := unhex(path[i+1], path[i+2]); ok && v > ' ' && v < 0x7f {
+		if b == '%' {
+			v, ok := byte('%'), false
+			if i+2 < len(path) {
+				v, ok = unhex(path[i+1], path[i+2])
+			}
+			switch {
+			case !ok: // a '%' that is not followed by what could be decoded next time
+				dst = append(dst, "%25"...)
+				continue
+			case v > ' ' && v < 0x7f && v != '%':
 				b = v
 				i += 2
 			}
