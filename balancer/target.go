@@ -17,6 +17,9 @@ type Key struct {
 	Addr  netip.AddrPort
 }
 
+// String returns group and address: "web 10.0.0.1:8080".
+func (k Key) String() string { return k.Group + " " + k.Addr.String() }
+
 // Target is one target of a group in one Snapshot: an address, once names are
 // resolved. It never changes.
 type Target struct {
