@@ -138,6 +138,10 @@ func (c *Controller) Reload(ctx context.Context) error {
 		return ErrEnding
 	}
 	m, diags := c.opt.Load()
+	stays := "; the old one stays in force"
+	if c.live.Load() == nil {
+		stays = "" // the first one, at the start
+	}
 	a := Attempt{Time: c.opt.Clock.Now(), Diagnostics: diags}
 	switch {
 	case m == nil:
@@ -145,7 +149,7 @@ func (c *Controller) Reload(ctx context.Context) error {
 		for _, d := range diags {
 			c.log.Error(d.Message, zap.Stringer("at", d.Position), zap.String("path", d.Path))
 		}
-		c.log.Error("configuration refused; the old one stays in force", zap.Int("errors", len(diags)))
+		c.log.Error("configuration refused"+stays, zap.Int("errors", len(diags)))
 	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash:
 		a.OK = true
 		c.log.Info("configuration unchanged", zap.String("hash", m.Hash))
@@ -153,7 +157,7 @@ func (c *Controller) Reload(ctx context.Context) error {
 		a.Err = c.applyLocked(ctx, m)
 		a.OK = a.Err == nil
 		if a.Err != nil {
-			c.log.Error("configuration cannot take effect; the old one stays in force", zap.Error(a.Err))
+			c.log.Error("configuration cannot take effect"+stays, zap.Error(a.Err))
 		}
 	}
 	c.mu.Lock()
