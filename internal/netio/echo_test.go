@@ -229,7 +229,7 @@ func churn(t *testing.T, s *echoServer, clients, visits int, tolerate func(error
 
 func TestChurn(t *testing.T) {
 	s := newEcho(t, newEngine(t, Options{Loops: 3}), time.Minute)
-	churn(t, s, 24, 150, func(error) bool { return false })
+	churn(t, s, 20, 120, func(error) bool { return false })
 	if s.expired.Load() != 0 || s.timedOut.Load() != 0 {
 		t.Errorf("%d expired and %d timed out, though nobody was slow", s.expired.Load(), s.timedOut.Load())
 	}
@@ -253,7 +253,7 @@ func TestChurnExpiry(t *testing.T) {
 			}
 		}
 	}()
-	churn(t, s, 24, 150, func(err error) bool {
+	churn(t, s, 20, 120, func(err error) bool {
 		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	})
