@@ -21,8 +21,9 @@ import (
 
 // Options bounds a Pool.
 type Options struct {
-	// MaxIdle is how many idle connections are kept, over all loops; the one
-	// that was idle longest makes room.
+	// MaxIdle is how many idle connections are kept: each loop keeps its share,
+	// rounded down but at least one. The one of the loop that was idle longest
+	// makes room.
 	MaxIdle int
 	// IdleTimeout is how long an idle connection is kept. It should be below
 	// the target's own keep-alive timeout.
@@ -114,7 +115,8 @@ func (s *shard) take() *Conn {
 		s.removeLocked(c)
 		// A connection that just died or expired is claimed by its loop.
 		if c.Claim() {
-			if c.Hangup() {
+			// Its loop may have been told, and lost the race to evict it.
+			if c.Hangup() || c.Pending() {
 				c.Close()
 				continue
 			}
