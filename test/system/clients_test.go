@@ -136,3 +136,37 @@ func TestHTTP10Client(t *testing.T) {
 		}
 	}
 }
+
+// A client may send requests without waiting for the answers: they come in the
+// order of the requests, whatever targets they come from.
+func TestPipelining(t *testing.T) {
+	t.Parallel()
+	d := simple(t, once, addresses(three(t, startGo))...)
+	const rounds, depth = 50, 20
+	c := client{addr: d.addr}
+	defer c.close()
+	for round := range rounds {
+		var raw []byte
+		var calls []call
+		for i := range depth {
+			q := token(round, i)
+			if i%4 == 3 {
+				q = getID(0, 0)
+			}
+			calls = append(calls, q)
+			raw = append(raw, q.raw...)
+		}
+		if err := c.send(raw); err != nil {
+			t.Fatal(err)
+		}
+		for i, q := range calls {
+			r, err := readReply(c.r, q.method)
+			if err == nil && q.check != nil {
+				err = q.check(r)
+			}
+			if err != nil || r.ends {
+				t.Fatalf("round %d, response %d: %d, the last: %v, %v", round, i, r.status, r.ends, err)
+			}
+		}
+	}
+}

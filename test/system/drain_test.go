@@ -66,16 +66,14 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// SIGTERM under load: clients see their connection end, but no request fail that
-// had been sent on a connection that was not announced to end. A request that
-// crosses the closing of an idle connection is the client's to repeat (RFC 9112
-// section 9.3.1), so these clients leave before each request's answer is read.
+// SIGTERM under load: clients in a closed loop are told by the response under way
+// that it is the last of its connection. What a client sends into an idle
+// connection that is just being closed is its own to repeat (RFC 9112 section
+// 9.3.1), and all that may go wrong here.
 func TestDrainUnderLoad(t *testing.T) {
 	t.Parallel()
 	targets := addresses(three(t, startGo))
 	d := simple(t, once, targets...)
-	// Each client always has a request in flight that was sent before the
-	// signal, and stops with the response that says close.
 	var clients sync.WaitGroup
 	type end struct {
 		answered int

@@ -28,12 +28,18 @@ func addresses(all []*target) []string {
 // A target that is killed under load costs no GET; once it is back and checked
 // it takes part again.
 func TestTargetKilled(t *testing.T) {
-	for name, startTarget := range map[string]func(testing.TB, targetOptions) *target{"node": startNode, "go": startGo} {
+	for name, c := range map[string]struct {
+		start    func(testing.TB, targetOptions) *target
+		requests int
+	}{
+		"node": {startNode, 20_000},
+		"go":   {startGo, 5_000},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			targets := three(t, startTarget)
+			targets := three(t, c.start)
 			d := simple(t, often, addresses(targets)...)
-			requests := scaled(20_000)
+			requests := scaled(c.requests)
 			kept := load{addr: d.addr, clients: 24, requests: requests, call: getID}.start(t)
 			fresh := load{addr: d.addr, clients: 4, requests: requests / 10, fresh: true, call: getID}.start(t)
 

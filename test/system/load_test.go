@@ -32,20 +32,28 @@ type reply struct {
 	ends    bool // it is the last of its connection
 }
 
-// do sends a request, as is, and reads the response. Without keep the connection
-// is closed afterwards; otherwise only when the response says so.
-func (c *client) do(method string, raw []byte, keep bool) (reply, error) {
+// send sends bytes as they are, on a new connection if there is none.
+func (c *client) send(raw []byte) error {
 	if c.conn == nil {
 		conn, err := net.DialTimeout("tcp", c.addr, patience)
 		if err != nil {
-			return reply{}, fmt.Errorf("connect: %w", err)
+			return fmt.Errorf("connect: %w", err)
 		}
 		c.attach(conn)
 	}
 	c.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := c.conn.Write(raw); err != nil {
 		c.close()
-		return reply{}, fmt.Errorf("send: %w", err)
+		return fmt.Errorf("send: %w", err)
+	}
+	return nil
+}
+
+// do sends a request and reads the response. Without keep the connection is
+// closed afterwards; otherwise only when the response says so.
+func (c *client) do(method string, raw []byte, keep bool) (reply, error) {
+	if err := c.send(raw); err != nil {
+		return reply{}, err
 	}
 	r, err := readReply(c.r, method)
 	if err != nil || !keep || r.ends {
@@ -106,6 +114,7 @@ type call struct {
 	raw    []byte
 	check  func(reply) error // nil: any 200
 	broken bool              // the response may also end before its end
+	leaves bool              // the client closes its connection without reading
 }
 
 // load says how requests are made.
@@ -170,6 +179,14 @@ func (r *running) client(id int) {
 			time.Sleep(r.pause(id, n)) // how a client behaves, not a way to wait for something
 		}
 		q := r.call(id, n)
+		if q.leaves {
+			if err := c.send(q.raw); err != nil {
+				r.fail(fmt.Errorf("client %d, request %d: %w", id, n, err))
+			}
+			c.close()
+			r.done.Add(1)
+			continue
+		}
 		a, err := c.do(q.method, q.raw, !r.fresh)
 		switch {
 		case err != nil && q.broken:

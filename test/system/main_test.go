@@ -1,11 +1,13 @@
 package system
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -34,6 +36,11 @@ func testMain(m *testing.M) int {
 	if err := build(elbow); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	// Half of the tests wait for timeouts and health checks most of the time.
+	flag.Parse()
+	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err == nil && n < 6 {
+		flag.Set("test.parallel", "6")
 	}
 	return m.Run()
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -167,11 +168,16 @@ func matrixCurl(t *testing.T, d *daemon, p peer, files []file, version string) {
 	if !p.echo {
 		return
 	}
-	// With Expect, which curl sends for larger bodies, and without.
+	// With Expect, which curl sends for larger bodies, and without. The largest
+	// file has been both ways with net/http; here it goes one way only.
+	files = slices.DeleteFunc(slices.Clone(files), func(f file) bool { return f.size > 1<<20 && version == "--http1.0" })
 	curl(t, batch("put", files, "-T", "PATH", url+"/echo")...)
-	curl(t, batch("post", files, "--data-binary", "@PATH", "-H", "Expect:", url+"/echo")...)
 	for _, f := range files {
 		check("PUT", f, filepath.Join(out, "put"+f.name))
+	}
+	files = slices.DeleteFunc(files, func(f file) bool { return f.size > 1<<20 })
+	curl(t, batch("post", files, "--data-binary", "@PATH", "-H", "Expect:", url+"/echo")...)
+	for _, f := range files {
 		check("POST", f, filepath.Join(out, "post"+f.name))
 	}
 	if version == "--http1.1" {
