@@ -22,7 +22,6 @@ type client struct {
 	mu        sync.Mutex // guards the fields below
 	conn      *clientConn
 	dialled   int
-	port      uint16        // of the last connection, ours
 	job       chan struct{} // closed when the last command is done
 	stopping  bool          // ends -loop
 	responses []*message    // of the last command
@@ -366,9 +365,7 @@ func (c *client) once(s *exchangeSpec) error {
 		sent := make(chan error, 1)
 		go func() { sent <- c.write(conn, append(head, body...)) }()
 		err := c.receive(conn, s.method)
-		if err == nil {
-			conn.SetWriteDeadline(time.Now().Add(patience))
-		} else {
+		if err != nil {
 			conn.Close()
 		}
 		if werr := <-sent; werr != nil && err != nil {
@@ -435,7 +432,6 @@ func (c *client) connect(s *exchangeSpec) (*clientConn, error) {
 	}
 	c.conn = conn
 	c.dialled++
-	c.port = uint16(nc.LocalAddr().(*net.TCPAddr).Port)
 	return conn, nil
 }
 
@@ -459,6 +455,7 @@ func (c *client) drop() {
 
 func (c *client) write(conn *clientConn, b []byte) error {
 	c.run.record(c.name, "sends %s", brief(b))
+	conn.SetWriteDeadline(time.Now().Add(patience))
 	_, err := conn.Write(b)
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/elbow-lb/elbow/api/admin"
 	"github.com/elbow-lb/elbow/internal/control"
 )
 
@@ -116,22 +117,22 @@ func (d *daemon) ask(method, path string) ([]byte, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != 200 {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, unescape(body))
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, explain(body))
 	}
 	return body, err
 }
 
-// unescape shows the message of a failure as it would be printed, without
-// JSON's escapes.
-func unescape(body []byte) string {
-	var v struct {
-		Message     string `json:"message"`
-		Diagnostics any    `json:"diagnostics"`
-	}
-	if json.Unmarshal(body, &v) != nil {
+// explain prints a failure as the command line would.
+func explain(body []byte) string {
+	var f admin.Failure
+	if json.Unmarshal(body, &f) != nil {
 		return string(body)
 	}
-	return fmt.Sprint(v.Message, " ", v.Diagnostics)
+	lines := []string{f.Message}
+	for _, d := range f.Diagnostics {
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s: %s", d.File, d.Line, d.Column, d.Path, d.Message))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (d *daemon) reload() error {

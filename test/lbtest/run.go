@@ -317,11 +317,12 @@ func (r *run) file(name, as string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	for key, line := range map[string]string{
-		"admin":      "admin: {socket: " + filepath.Join(r.dir, "admin.sock") + "}",
-		"access_log": "access_log: {file: " + filepath.Join(r.dir, "access.log") + "}",
+	for _, line := range []string{
+		"admin: {socket: " + filepath.Join(r.dir, "admin.sock") + "}",
+		"access_log: {file: " + filepath.Join(r.dir, "access.log") + "}",
 	} {
-		if !regexp.MustCompile(`(?m)^` + key + `:`).MatchString(text) {
+		key, _, _ := strings.Cut(line, " ")
+		if !regexp.MustCompile(`(?m)^` + key).MatchString(text) {
 			text = strings.TrimRight(text, "\n") + "\n" + line + "\n"
 		}
 	}

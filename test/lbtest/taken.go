@@ -1,10 +1,10 @@
 package lbtest
 
 import (
+	"encoding/binary"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"net"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +14,7 @@ import (
 // to wait for more.
 func (c *client) taken() error {
 	c.mu.Lock()
-	conn, port := c.conn, c.port
+	conn := c.conn
 	c.mu.Unlock()
 	if conn == nil {
 		return fmt.Errorf("client %s has no connection", c.name)
@@ -23,12 +23,13 @@ func (c *client) taken() error {
 	if err != nil {
 		return err
 	}
+	ours, theirs := conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 	return c.run.until(func() error {
 		unsent := -1
 		if err := raw.Control(func(fd uintptr) { unsent, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
 			return err
 		}
-		unread, err := receiveQueue(port)
+		unread, err := receiveQueue(theirs, ours)
 		if err != nil {
 			return err
 		}
@@ -39,23 +40,47 @@ func (c *client) taken() error {
 	})
 }
 
-// receiveQueue is how many bytes the peer of the connection with the given
-// local port has not read: the kernel's own account (proc(5), /proc/net/tcp).
-func receiveQueue(port uint16) (int64, error) {
-	want := fmt.Sprintf(":%04X", port)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		data, err := os.ReadFile(table)
-		if err != nil {
-			continue // a kernel without IPv6
-		}
-		for line := range strings.Lines(string(data)) {
-			f := strings.Fields(line) // sl local remote state tx:rx …
-			if len(f) < 5 || !strings.HasSuffix(f[2], want) || f[3] == "06" {
-				continue // not ours, or TIME-WAIT
-			}
-			_, rx, _ := strings.Cut(f[4], ":")
-			return strconv.ParseInt(rx, 16, 64)
-		}
+// receiveQueue is how many bytes the socket with these addresses holds that its
+// program has not read: the kernel's own account, asked for by sock_diag(7).
+// /proc/net/tcp has it too, but takes seconds to read after a busy test.
+func receiveQueue(local, remote netip.AddrPort) (uint32, error) {
+	const (
+		header   = 16     // struct nlmsghdr
+		request  = 56     // struct inet_diag_req_v2
+		byFamily = 20     // SOCK_DIAG_BY_FAMILY
+		rqueue   = 4 + 52 // in struct inet_diag_msg
+	)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
+	if err != nil {
+		return 0, fmt.Errorf("sock_diag: %w", err)
 	}
-	return 0, fmt.Errorf("the kernel knows no connection from port %d", port)
+	defer unix.Close(fd)
+	b := make([]byte, header+request)
+	native := binary.NativeEndian
+	native.PutUint32(b[0:], header+request)
+	native.PutUint16(b[4:], byFamily)
+	native.PutUint16(b[6:], unix.NLM_F_REQUEST)
+	q := b[header:]
+	q[0], q[1] = unix.AF_INET6, unix.IPPROTO_TCP
+	if local.Addr().Is4() {
+		q[0] = unix.AF_INET
+	}
+	native.PutUint32(q[4:], ^uint32(0)) // in any state
+	binary.BigEndian.PutUint16(q[8:], local.Port())
+	binary.BigEndian.PutUint16(q[10:], remote.Port())
+	copy(q[12:], local.Addr().AsSlice())
+	copy(q[28:], remote.Addr().AsSlice())
+	native.PutUint64(q[48:], ^uint64(0)) // no cookie
+	if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, fmt.Errorf("sock_diag: %w", err)
+	}
+	answer := make([]byte, 4096)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return 0, fmt.Errorf("sock_diag: %w", err)
+	}
+	if n < header+rqueue+4 || native.Uint16(answer[4:]) != byFamily {
+		return 0, fmt.Errorf("the kernel does not know the load balancer's end of the connection %v", remote)
+	}
+	return native.Uint32(answer[header+rqueue:]), nil
 }

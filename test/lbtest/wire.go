@@ -233,30 +233,6 @@ func (m *message) readChunks(r *bufio.Reader, progress func()) error {
 	}
 }
 
-// pattern is a body of n bytes in which every 16 bytes say where they are, so
-// that a lost or moved piece is found.
-func pattern(n int) []byte {
-	b := make([]byte, 0, n+16)
-	for len(b) < n {
-		b = fmt.Appendf(b, "%015x\n", len(b))
-	}
-	return b[:n]
-}
-
-// checkPattern says where b differs from pattern(n); "" if it does not.
-func checkPattern(b []byte, n int) string {
-	want := pattern(n)
-	for i := range min(len(b), n) {
-		if b[i] != want[i] {
-			return fmt.Sprintf("byte %d is %q, want %q; the 16 around it: %q", i, b[i], want[i], b[i&^15:min(len(b), i&^15+16)])
-		}
-	}
-	if len(b) != n {
-		return fmt.Sprintf("%d bytes, want %d", len(b), n)
-	}
-	return ""
-}
-
 // brief quotes bytes for a message, cut to a readable length.
 func brief[T string | []byte](b T) string {
 	const most = 600

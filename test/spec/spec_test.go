@@ -3,6 +3,7 @@
 package spec
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Scripts wait more than they work: more of them than cores may run at
+	// once, unless the command line says how many.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		flag.Set(f.Name, "8")
+	}
 	goleak.VerifyTestMain(m)
 }
 
