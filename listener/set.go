@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +20,8 @@ import (
 )
 
 // AcceptFunc is given each accepted connection, with the slot of the bind it
-// came to. It runs on a loop's goroutine and must not block.
+// came to. It runs on a loop's goroutine, or that of who closes the socket, and
+// must neither block nor call the Set.
 type AcceptFunc func(slot int, l *netio.Loop, fd int, remote netip.AddrPort)
 
 // Set is the listening sockets of the process.
@@ -95,21 +94,21 @@ func (s *Set) Prepare(binds []*balancer.Bind) (*Change, error) {
 // explain says what an error of bind means and what to do about it.
 func (s *Set) explain(b *balancer.Bind, err error) error {
 	pos := b.Listener.Config.Position
-	at := fmt.Sprintf("%s: listener %s: cannot listen on %s: %v", pos, b.Listener.Name, b.Addr, err)
+	at := fmt.Errorf("%s: listener %s: cannot listen on %s: %w", pos, b.Listener.Name, b.Addr, err)
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		for a := range s.sockets {
 			if a.Port() == b.Addr.Port() && (a.Addr().IsUnspecified() || b.Addr.Addr().IsUnspecified()) {
-				return fmt.Errorf("%s; this process listens on %s until the change takes effect: remove that listener in a first reload, add this one in a second", at, a)
+				return fmt.Errorf("%w; this process listens on %s until the change takes effect: remove that listener in a first reload, add this one in a second", at, a)
 			}
 		}
-		return fmt.Errorf("%s; see who has it with: ss -ltnp 'sport = :%d'", at, b.Addr.Port())
+		return fmt.Errorf("%w; see who has it with: ss -ltnp 'sport = :%d'", at, b.Addr.Port())
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%s; ports below 1024 need CAP_NET_BIND_SERVICE (setcap, systemd's AmbientCapabilities) or sysctl net.ipv4.ip_unprivileged_port_start", at)
+		return fmt.Errorf("%w; ports below 1024 need CAP_NET_BIND_SERVICE (setcap, systemd's AmbientCapabilities) or sysctl net.ipv4.ip_unprivileged_port_start", at)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%s; the address is not on any interface of this host (ip address), or set sysctl net.ipv4.ip_nonlocal_bind", at)
+		return fmt.Errorf("%w; the address is not on any interface of this host (ip address), or set sysctl net.ipv4.ip_nonlocal_bind", at)
 	}
-	return errors.New(at)
+	return at
 }
 
 // Commit starts accepting on what was opened and closes what is not wanted any
@@ -136,10 +135,11 @@ func (c *Change) Commit() error {
 	for _, a := range c.closes {
 		s.closeLocked(a)
 	}
+	c.opened, c.closes = nil, nil
 	return errors.Join(errs...)
 }
 
-// Abort closes what Prepare opened.
+// Abort closes what Prepare opened. After Commit it does nothing.
 func (c *Change) Abort() {
 	for _, k := range c.opened {
 		unix.Close(k.fd)
@@ -150,8 +150,34 @@ func (c *Change) Abort() {
 func (s *Set) closeLocked(a netip.AddrPort) {
 	k := s.sockets[a]
 	k.acceptor.Close()
+	s.takeRest(k)
 	unix.Close(k.fd)
 	delete(s.sockets, a)
+}
+
+// takeRest accepts the connections that the kernel has made already: closing
+// the socket would reset them, though their clients may have sent requests.
+func (s *Set) takeRest(k *socket) {
+	for i := range backlog {
+		fd, from, err := unix.Accept4(k.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+			continue
+		case err != nil:
+			return // none is left, or the process is out of descriptors
+		}
+		s.accept(k.slot, s.engine.Loop(i%s.engine.Loops()), fd, addrPort(from))
+	}
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
 }
 
 // Close closes all sockets. Connections accepted from them live on.
@@ -163,8 +189,7 @@ func (s *Set) Close() {
 	}
 }
 
-// Addrs returns what is listened on, with the real port where 0 was asked for,
-// by slot.
+// Addrs returns what is listened on, by slot.
 func (s *Set) Addrs() map[int]netip.AddrPort {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,14 +252,4 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// Describe lists addresses for a message: "10.0.0.1:80, [::]:443".
-func Describe(addrs []netip.AddrPort) string {
-	slices.SortFunc(addrs, netip.AddrPort.Compare)
-	text := make([]string, len(addrs))
-	for i, a := range addrs {
-		text[i] = a.String()
-	}
-	return strings.Join(text, ", ")
 }
