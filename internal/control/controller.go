@@ -200,6 +200,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	}
 	access, err := c.openAccessLocked(m.AccessLog)
 	if err != nil {
+		c.forget(prev)
 		return err
 	}
 	next := balancer.Compile(m, prev, c.env(m))
@@ -208,6 +209,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 		if access != nil && access != c.access {
 			access.Close(ctx)
 		}
+		c.forget(prev)
 		return &BindError{err}
 	}
 
@@ -236,6 +238,18 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 		zap.Uint64("generation", next.Generation), zap.String("hash", m.Hash),
 		zap.Int("listeners", len(next.Listeners)), zap.Int("target_groups", len(next.Groups)))
 	return nil
+}
+
+// forget lets go of what a configuration that does not take effect has brought
+// into the resolver and the metrics, besides what prev has there.
+func (c *Controller) forget(prev *balancer.Snapshot) {
+	if prev == nil {
+		c.resolver.SetNames(nil)
+		c.metrics.Retain(func(any) bool { return false })
+		return
+	}
+	c.resolver.SetNames(names(prev.Model))
+	c.retainMetrics(prev)
 }
 
 // env is what compiling needs from around it.
