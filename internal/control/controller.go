@@ -298,11 +298,11 @@ func names(m *config.Model) []string {
 // syncTargets gives probes and pools what the new snapshot asks of them.
 func (c *Controller) syncTargets(s *balancer.Snapshot) {
 	var specs []probe.Spec[balancer.Key]
+	var unused []*balancer.Target
 	for t := range s.Targets() {
 		g := t.Group
 		if len(g.LoadBalancers) == 0 {
-			// ELB does not check what no load balancer uses.
-			t.State.Health.Store(health.Status{State: health.StateUnused, Reason: health.TargetNotInUse})
+			unused = append(unused, t) // ELB does not check what no load balancer uses
 			continue
 		}
 		a := &g.LoadBalancers[0].Attributes
@@ -312,6 +312,10 @@ func (c *Controller) syncTargets(s *balancer.Snapshot) {
 		})
 	}
 	c.probes.Sync(specs)
+	// Only now, when no check of theirs can end any more, are the cells ours.
+	for _, t := range unused {
+		t.State.Health.Store(health.Status{State: health.StateUnused, Reason: health.TargetNotInUse})
+	}
 	// Sync itself may have written cells (unavailable, initial).
 	for _, g := range s.Groups {
 		c.live.HealthChanged(balancer.Key{Group: g.Name})
