@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -370,12 +371,25 @@ func (c *Controller) follow() {
 		c.change.Lock()
 		if prev := c.live.Load(); prev != nil && !c.ending() {
 			next := balancer.Compile(prev.Model, prev, c.env(prev.Model))
-			c.live.Swap(next)
-			c.syncTargets(next)
-			c.retire(prev, next)
+			// A reload that waited for the names has the addresses already.
+			if !sameTargets(prev, next) {
+				c.live.Swap(next)
+				c.syncTargets(next)
+				c.retire(prev, next)
+			}
 		}
 		c.change.Unlock()
 	}
+}
+
+// sameTargets tells whether two snapshots of one model have the same targets.
+func sameTargets(a, b *balancer.Snapshot) bool {
+	for i, g := range a.Groups {
+		if !slices.EqualFunc(g.Targets, b.Groups[i].Targets, func(s, t *balancer.Target) bool { return s.Key == t.Key }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Controller) onResolved(name string, addrs []netip.Addr) {
