@@ -461,30 +461,54 @@ func (c *Controller) BeginDrain() {
 	c.draining = true
 }
 
-// Drain takes the process out of service: not ready, no new connections, each
-// response closes its connection, idle connections are closed. It returns when
-// the last request is answered or ctx ends.
+// Drain takes the process out of service: not ready, no new connections, and each
+// response closes its connection. Connections without a request are left open for
+// a moment, since one may be on its way; then they are closed. It returns when the
+// last connection is closed, or ctx ends; an error says that it cut requests.
 func (c *Controller) Drain(ctx context.Context) error {
 	c.BeginDrain()
 	c.change.Lock() // a reload under way may be opening sockets
 	c.server.Drain()
 	c.set.Close()
 	c.change.Unlock()
+	quiet := time.Now().Add(drainQuiet)
 	for {
-		c.engine.ExpireParked()
-		if c.engine.Busy() == 0 {
+		if c.clients() == 0 || time.Now().After(quiet) {
+			c.engine.ExpireParked() // targets' connections, too
+		}
+		if c.engine.Conns() == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d requests were still under way: %w", c.engine.Busy(), ctx.Err())
+			if n := c.engine.Busy(); n > 0 {
+				return fmt.Errorf("%d requests were still under way: %w", n, ctx.Err())
+			}
+			return nil
 		case <-time.After(drainPoll):
 		}
 	}
 }
 
+// clients is how many connections are open besides those that wait at a target
+// for their next request.
+func (c *Controller) clients() int {
+	n := c.engine.Conns()
+	if s := c.live.Load(); s != nil {
+		for t := range s.Targets() {
+			n -= t.State.Conns.Idle()
+		}
+	}
+	return n
+}
+
 // drainPoll is how often a drain looks whether it is over.
 const drainPoll = 20 * time.Millisecond
+
+// drainQuiet is how long a drain leaves connections open that have no request:
+// a client that was not told of the drain yet may just have sent one. It is
+// longer than a request travels, and than clients pause in a series of them.
+const drainQuiet = 500 * time.Millisecond
 
 // Close ends everything at once: requests under way are cut.
 func (c *Controller) Close() {
