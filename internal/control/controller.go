@@ -56,18 +56,21 @@ type Controller struct {
 	probes   *probe.Manager[balancer.Key]
 	resolver *resolve.Resolver
 	started  time.Time
-	resolved chan struct{} // wakes follow
-	closing  chan struct{} // ends follow
-	followed chan struct{} // closed when it ended
+	resolved chan struct{}  // wakes follow
+	closing  chan struct{}  // ends follow, and the wait of retireAccess
+	followed chan struct{}  // closed when it ended
+	retired  sync.WaitGroup // goroutines of retireAccess
 
 	// Serialises configuration changes. It is held while names are resolved
 	// and sockets opened; taken before mu.
 	change   sync.Mutex
 	accessAs config.AccessLog // guarded by change
 
-	mu       sync.Mutex     // guards what follows; never held for long: /readyz waits for it
-	access   *accesslog.Log // written with change held as well
-	last     Attempt        // the last attempt to load a configuration
+	mu       sync.Mutex       // guards what follows; never held for long: /readyz waits for it
+	access   *accesslog.Log   // written with change held as well
+	retiring []*accesslog.Log // were replaced, and are about to be closed
+	dropped  uint64           // lines, by the logs closed so far
+	last     Attempt          // the last attempt to load a configuration
 	applied  time.Time
 	closed   bool
 	draining bool
@@ -199,7 +202,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	if err != nil {
 		c.log.Warn("not every target name could be resolved; it is tried again in the background", zap.Error(err))
 	}
-	access, err := c.openAccessLocked(m.AccessLog)
+	access, err := c.openAccess(m.AccessLog)
 	if err != nil {
 		c.forget(prev)
 		return err
@@ -218,13 +221,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	c.live.Swap(next)
 
 	// Commit: nothing below can fail in a way that undoes the swap.
-	if old := c.access; access != old {
-		c.server.SetAccessLog(access)
-		c.mu.Lock()
-		c.access = access
-		c.mu.Unlock()
-		c.retireAccess(old)
-	}
+	c.useAccess(access)
 	c.accessAs = m.AccessLog
 	c.resolver.SetNames(names(m))
 	if err := change.Commit(); err != nil {
@@ -400,57 +397,9 @@ func (c *Controller) onResolved(name string, addrs []netip.Addr) {
 	}
 }
 
-// openAccessLocked opens the access log that cfg asks for, or returns the one
-// that is open if it is the same.
-func (c *Controller) openAccessLocked(cfg config.AccessLog) (*accesslog.Log, error) {
-	switch {
-	case cfg.File == "":
-		return nil, nil
-	case c.access != nil && cfg == c.accessAs:
-		return c.access, nil
-	}
-	format := accesslog.FormatELB
-	if cfg.Format == config.FormatJSON {
-		format = accesslog.FormatJSON
-	}
-	l, err := accesslog.Open(accesslog.Options{
-		Path: cfg.File, Format: format, Shards: c.engine.Loops(),
-		OnError: func(err error) { c.log.Warn("access log", zap.Error(err)) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("access_log.file: %w", err)
-	}
-	return l, nil
-}
-
-// retireAccess closes an access log that requests may still append to; they
-// had their chance when the last of them ends, which a moment is enough for.
-func (c *Controller) retireAccess(l *accesslog.Log) {
-	if l == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeLogTimeout)
-	defer cancel()
-	if err := l.Close(ctx); err != nil {
-		c.log.Warn("close the old access log", zap.Error(err))
-	}
-}
-
-const closeLogTimeout = 5 * time.Second
-
 // resolveTimeout bounds how long a reload waits for DNS. Names without an
 // address by then have no targets until they get one.
 const resolveTimeout = 3 * time.Second
-
-// ReopenLogs opens the access log file anew, for log rotation.
-func (c *Controller) ReopenLogs() error {
-	c.change.Lock()
-	defer c.change.Unlock()
-	if c.access == nil {
-		return nil
-	}
-	return c.access.Reopen()
-}
 
 // BeginDrain makes the process not ready, and its configuration final. It goes on
 // accepting: those that watch its readiness have time to send their clients
@@ -527,10 +476,8 @@ func (c *Controller) Close() {
 	c.probes.Close()
 	c.set.Close()
 	c.engine.Close()
-	c.server.SetAccessLog(nil)
-	c.mu.Lock()
-	old := c.access
-	c.access = nil
-	c.mu.Unlock()
-	c.retireAccess(old)
+	c.change.Lock()
+	c.useAccess(nil)
+	c.change.Unlock()
+	c.retired.Wait()
 }

@@ -155,7 +155,7 @@ func (c *Controller) Snapshot() *balancer.Snapshot { return c.live.Load() }
 // scrape emits the gauges that are read rather than counted.
 func (c *Controller) scrape(e metrics.Emitter) {
 	c.mu.Lock()
-	last, applied, access := c.last, c.applied, c.access
+	last, applied, dropped := c.last, c.applied, c.droppedLocked()
 	c.mu.Unlock()
 	ok := 0.0
 	if last.OK {
@@ -165,11 +165,7 @@ func (c *Controller) scrape(e metrics.Emitter) {
 	if !applied.IsZero() {
 		e.Emit(metrics.ConfigReloadSuccessTime, float64(applied.UnixMilli())/1e3)
 	}
-	dropped := 0.0
-	if access != nil {
-		dropped = float64(access.Dropped())
-	}
-	e.Emit(metrics.AccessLogDropped, dropped)
+	e.Emit(metrics.AccessLogDropped, float64(dropped))
 	s := c.live.Load()
 	if s == nil {
 		return
