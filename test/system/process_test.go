@@ -19,8 +19,9 @@ import (
 type process struct {
 	name   string
 	cmd    *exec.Cmd
-	output output        // stdout and stderr
-	done   chan struct{} // closed when it was reaped
+	ending syscall.Signal // ends it, with all that it forked
+	output output         // stdout and stderr
+	done   chan struct{}  // closed when it was reaped
 }
 
 // forks runs functions on one thread that lives as long as this process: the
@@ -36,14 +37,14 @@ var forks = func() chan<- func() {
 	return c
 }()
 
-// spawn starts cmd. Should the tests die without stopping it, it is ended by
-// orphaned; nginx needs SIGTERM there, so that its master takes the workers
-// along.
-func spawn(t testing.TB, name string, cmd *exec.Cmd, orphaned syscall.Signal) *process {
+// spawn starts cmd, which ending ends: at the end of the test, or should the
+// tests die before. nginx needs SIGTERM there, so that its master takes the
+// workers along and reaps them.
+func spawn(t testing.TB, name string, cmd *exec.Cmd, ending syscall.Signal) *process {
 	t.Helper()
-	p := &process{name: name, cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, cmd: cmd, ending: ending, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: orphaned}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: ending}
 	cmd.WaitDelay = time.Second // for what holds the pipes open although its parent is gone
 	started := make(chan error)
 	forks <- func() { started <- cmd.Start() }
@@ -55,7 +56,7 @@ func spawn(t testing.TB, name string, cmd *exec.Cmd, orphaned syscall.Signal) *p
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		p.kill()
+		p.end()
 		if t.Failed() {
 			t.Logf("%s said:\n%s", name, p.output.tail(4<<10))
 		}
@@ -70,6 +71,21 @@ func (p *process) signal(t testing.TB, s os.Signal) {
 		t.Fatalf("%v to %s: %v", s, p.name, err)
 	}
 }
+
+// end ends the process and waits until it is reaped.
+func (p *process) end() {
+	if p.ending != syscall.SIGKILL && p.running() {
+		_ = p.cmd.Process.Signal(p.ending) // it may have ended just now
+		select {
+		case <-p.done:
+		case <-time.After(grace):
+		}
+	}
+	p.kill()
+}
+
+// grace is how long a process may take to end by itself.
+const grace = 5 * time.Second
 
 // kill kills the process with all that it forked and waits until it is reaped.
 func (p *process) kill() {
