@@ -31,18 +31,16 @@ type echoServer struct {
 	acceptor     *Acceptor
 
 	accepted, served, expired, timedOut atomic.Int64
-	perLoop                             []atomic.Int64
 	twice                               atomic.Int64 // a second owner was met
 }
 
 func newEcho(t testing.TB, e *Engine, idle time.Duration) *echoServer {
 	t.Helper()
 	fd, addr := listen(t, 1024)
-	s := &echoServer{Engine: e, addr: addr, idle: idle, writeTimeout: time.Minute, perLoop: make([]atomic.Int64, e.Loops())}
+	s := &echoServer{Engine: e, addr: addr, idle: idle, writeTimeout: min(idle, time.Minute)}
 	var err error
 	s.acceptor, err = e.Accept(fd, func(l *Loop, fd int, remote netip.AddrPort) {
 		s.accepted.Add(1)
-		s.perLoop[l.Index].Add(1)
 		c := &echo{server: s}
 		l.RegisterAccepted(&c.Conn, fd, remote, c, s.idle)
 	})
@@ -240,7 +238,6 @@ func TestChurn(t *testing.T) {
 func TestChurnExpiry(t *testing.T) {
 	fake := newFake()
 	s := newEcho(t, newEngine(t, Options{Loops: 2, Clock: fake}), 300*time.Millisecond)
-	s.writeTimeout = 300 * time.Millisecond
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -3,6 +3,8 @@ package netio
 import (
 	"io"
 	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -122,6 +124,51 @@ func TestDeadlineMoves(t *testing.T) {
 	c.Close()
 	fake.Advance(2 * wheelSlots * tick)
 	f("closed", 0)
+}
+
+// The wheel files a connection again for long, while its owner gives it a short
+// deadline: one of the two sees the other, and it is filed in time.
+func TestDeadlineRace(t *testing.T) {
+	fake := newFake()
+	e := newEngine(t, Options{Loops: 1, Clock: fake})
+	fake.Advance(time.Hour)
+	c, _ := ownPair(t, e.Loop(0))
+	defer c.Close()
+	w := &e.Loop(0).wheel
+	now := tickOf(e.Nanotime())
+	var turn atomic.Int32 // odd: the owner's; even: ours
+	const rounds = 20000
+	late := 0
+	owner := start(e.Loop(0), func(*Worker) {
+		for i := int32(1); i < 2*rounds; i += 2 {
+			for turn.Load() != i {
+				runtime.Gosched()
+			}
+			c.SetDeadline(e.Nanotime(), time.Second)
+			turn.Add(1)
+		}
+	})
+	for i := range int32(rounds) {
+		c.deadline.Store(noDeadline)
+		c.filed.Store(now) // its entry is due
+		turn.Add(1)
+		w.check(entry{c.fd, c.gen}, now)
+		for turn.Load() != 2*i+2 {
+			runtime.Gosched()
+		}
+		if c.filed.Load() > c.deadline.Load() {
+			late++
+		}
+		if i%1000 == 0 { // keep the wheel small
+			w.mu.Lock()
+			clear(w.slots[:])
+			w.mu.Unlock()
+		}
+	}
+	within(t, "the owner", owner)
+	if late > 0 {
+		t.Errorf("%d times of %d filed after its deadline", late, rounds)
+	}
 }
 
 // Many connections with deadlines that move all the time, against a model that
