@@ -149,6 +149,19 @@ func (d *daemon) metrics() (string, error) {
 	return string(b), err
 }
 
+func (d *daemon) reopenLogs() error {
+	_, err := d.ask("POST", "/reopen-logs")
+	return err
+}
+
+func (d *daemon) signal(name string) error {
+	s, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "TERM": syscall.SIGTERM}[name]
+	if !ok {
+		return fmt.Errorf("unknown signal %s", name)
+	}
+	return d.cmd.Process.Signal(s)
+}
+
 func (d *daemon) drain() error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

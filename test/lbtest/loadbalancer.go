@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type loadBalancer interface {
 	metrics() (string, error)
 	// drain lets requests in flight finish, and returns when they have.
 	drain() error
+	// reopenLogs opens the access log anew, after it was renamed.
+	reopenLogs() error
 	// close ends it at once. The error is that it did not end well.
 	close() error
 }
@@ -90,6 +93,8 @@ func (p *inProcess) metrics() (string, error) {
 	return w.Body.String(), nil
 }
 
+func (p *inProcess) reopenLogs() error { return p.c.ReopenLogs() }
+
 func (p *inProcess) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -150,25 +155,41 @@ func (r *run) verbClock(args []string, _ bool) error {
 }
 
 // verbLB is "lb start FILE", "lb reload FILE", each with "-> rejected TEXT" or
-// without, "lb drain", "lb stop".
+// without, "lb drain", "lb rotate-logs", and for the daemon alone "lb edit FILE"
+// and "lb signal NAME".
 func (r *run) verbLB(args []string, background bool) error {
-	if len(args) == 1 && args[0] == "drain" {
-		if r.lb == nil {
-			return errors.New("the load balancer is not started")
-		}
-		if background {
-			go func() {
-				if err := r.lb.drain(); err != nil {
-					r.fail(fmt.Errorf("drain: %w", err))
-				}
-				r.record("lb", "drained")
-			}()
-			return nil
-		}
-		return r.lb.drain()
+	if len(args) == 0 || len(args) == 1 && r.lb == nil {
+		return errNotStarted
 	}
-	if len(args) < 2 {
-		return errors.New("lb start FILE, lb reload FILE, lb drain")
+	switch {
+	case len(args) == 1 && args[0] == "drain":
+		if !background {
+			return r.lb.drain()
+		}
+		r.drains.Go(func() {
+			if err := r.lb.drain(); err != nil {
+				r.fail(fmt.Errorf("drain: %w", err))
+			}
+			r.record("lb", "drained")
+		})
+		return nil
+	case len(args) == 1 && args[0] == "rotate-logs":
+		log := filepath.Join(r.dir, "access.log")
+		if err := os.Rename(log, log+".1"); err != nil {
+			return err
+		}
+		return r.lb.reopenLogs()
+	case len(args) == 2 && args[0] == "edit":
+		_, err := r.file(args[1], "elbow.yaml")
+		return err
+	case len(args) == 2 && args[0] == "signal":
+		d, ok := r.lb.(*daemon)
+		if !ok {
+			return errors.New("only the daemon takes signals")
+		}
+		return d.signal(args[1])
+	case len(args) < 2:
+		return errors.New("lb start FILE, lb reload FILE, lb drain, lb rotate-logs, lb edit FILE, lb signal NAME")
 	}
 	do, name, args := args[0], args[1], args[2:]
 	wait := true

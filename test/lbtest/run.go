@@ -40,18 +40,24 @@ func Run(t *testing.T, file string, opt Options) {
 	}
 }
 
-// Daemonable tells whether the script in the file can run against the daemon:
-// whether it leaves the clock alone.
-func Daemonable(file string) (bool, error) {
+// RunsOn tells where the script in the file can run. One that moves the clock
+// needs a load balancer in this process; one that edits the watched file or
+// sends signals needs a daemon. All others run on both.
+func RunsOn(file string) (inProcess, daemon bool, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	s, err := ParseScript(data)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", file, err)
+		return false, false, fmt.Errorf("%s: %w", file, err)
 	}
-	return !s.Uses("clock"), nil
+	inProcess = !s.Uses("lb", "edit") && !s.Uses("lb", "signal")
+	daemon = !s.Uses("clock")
+	if !inProcess && !daemon {
+		return false, false, fmt.Errorf("%s: can run nowhere: it moves the clock, and needs the daemon", file)
+	}
+	return inProcess, daemon, nil
 }
 
 // run is one run of a script: its actors and what they did.
@@ -65,6 +71,7 @@ type run struct {
 	clients map[string]*client
 	lb      loadBalancer
 	ports   map[string]*reservation
+	drains  sync.WaitGroup
 
 	mu         sync.Mutex // guards the fields below
 	changed    chan struct{}
@@ -89,6 +96,7 @@ func init() {
 		"clock":   (*run).verbClock,
 		"metric":  (*run).verbMetric,
 		"log":     (*run).verbLog,
+		"logfile": (*run).verbLogFile,
 		"status":  (*run).verbStatus,
 	}
 }
@@ -168,6 +176,7 @@ func (r *run) close() error {
 	}
 	var err error
 	if r.lb != nil {
+		r.drains.Wait()
 		err = r.lb.close()
 	}
 	for _, c := range r.clients {

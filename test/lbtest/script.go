@@ -68,10 +68,14 @@ func ParseScript(data []byte) (*Script, error) {
 	return s, nil
 }
 
-// Uses tells whether any command begins with verb.
-func (s *Script) Uses(verb string) bool {
+// Uses tells whether any command begins with these words.
+func (s *Script) Uses(words ...string) bool {
 	for _, c := range s.commands {
-		if c.words[0].text == verb {
+		same := len(c.words) >= len(words)
+		for i := range words {
+			same = same && c.words[i].text == words[i]
+		}
+		if same {
 			return true
 		}
 	}

@@ -44,6 +44,11 @@ func (r *run) verbExpect(args []string, _ bool) error {
 			return fmt.Errorf("expected the connection to be closed without a response, seen %d responses, %w", len(responses), failed)
 		}
 		return nil
+	case "reset":
+		if !errors.Is(failed, syscall.ECONNRESET) {
+			return fmt.Errorf("expected the connection to be reset, seen %d responses, %w", len(responses), failed)
+		}
+		return nil
 	case "gone":
 		if failed == nil {
 			return c.wasClosed()

@@ -231,6 +231,20 @@ func (r *run) verbLog(args []string, _ bool) error {
 	})
 }
 
+// verbLogFile is "logfile VALUE": waits until the access log as a whole is so.
+func (r *run) verbLogFile(args []string, _ bool) error {
+	if len(args) != 1 {
+		return errors.New("logfile VALUE")
+	}
+	return r.until(func() error {
+		data, err := os.ReadFile(filepath.Join(r.dir, "access.log"))
+		if err != nil {
+			return err
+		}
+		return check("access log", args[0], string(data))
+	})
+}
+
 // cutField cuts "name=value" where the name is that of a log field.
 func cutField(a string) (name, value string, ok bool) {
 	name, value, ok = strings.Cut(a, "=")

@@ -25,9 +25,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// scripts returns the scripts, by "concept/behaviour".
-func scripts(t *testing.T) map[string]string {
-	t.Helper()
+// runAll runs the scripts that can run with opt as parallel subtests, named
+// "concept/behaviour".
+func runAll(t *testing.T, opt lbtest.Options) {
 	files, err := filepath.Glob("*/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -35,27 +35,29 @@ func scripts(t *testing.T) map[string]string {
 	if len(files) == 0 {
 		t.Fatal("no scripts")
 	}
-	byName := map[string]string{}
 	for _, f := range files {
-		byName[strings.TrimSuffix(filepath.ToSlash(f), ".txtar")] = f
-	}
-	return byName
-}
-
-// TestSpec runs every script against a load balancer in this process.
-func TestSpec(t *testing.T) {
-	for name, file := range scripts(t) {
-		t.Run(name, func(t *testing.T) {
+		inProcess, daemon, err := lbtest.RunsOn(f)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if opt.Binary == "" && !inProcess || opt.Binary != "" && !daemon {
+			continue
+		}
+		t.Run(strings.TrimSuffix(filepath.ToSlash(f), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			lbtest.Run(t, file, lbtest.Options{})
+			lbtest.Run(t, f, opt)
 		})
 	}
 }
 
+// TestSpec runs the scripts against a load balancer in this process.
+func TestSpec(t *testing.T) { runAll(t, lbtest.Options{}) }
+
 // TestDaemon runs the scripts that leave the clock alone against the binary.
 func TestDaemon(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds and starts the binary for every script")
+		t.Skip("builds the binary and starts it for every script")
 	}
 	binary := filepath.Join(t.TempDir(), "elbow")
 	build := exec.Command("go", "build", "-o", binary, "../../cmd/elbow")
@@ -63,17 +65,5 @@ func TestDaemon(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build ./cmd/elbow: %v\n%s", err, out)
 	}
-	for name, file := range scripts(t) {
-		ok, err := lbtest.Daemonable(file)
-		if err != nil {
-			t.Error(err)
-		}
-		if !ok || err != nil {
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lbtest.Run(t, file, lbtest.Options{Binary: binary})
-		})
-	}
+	runAll(t, lbtest.Options{Binary: binary})
 }
