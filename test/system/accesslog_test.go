@@ -26,7 +26,7 @@ func TestAccessLog(t *testing.T) {
 	path := filepath.Join(d.dir, "access.log")
 
 	const rotations = 5
-	l := load{addr: d.addr, clients: 16, requests: scaled(20_000), call: func(c, n int) call {
+	l := load{addr: d.addr, clients: 16, requests: scaled(10_000), call: func(c, n int) call {
 		if n%10 == 0 {
 			return token(c, n)
 		}

@@ -73,7 +73,7 @@ func TestTargetsRestarted(t *testing.T) {
 		targets = append(targets, startNginx(t, fmt.Sprint("t", i), nginxOptions{files: os.DevNull}))
 	}
 	d := simple(t, once, addresses(targets)...)
-	requests := scaled(20_000)
+	requests := scaled(10_000)
 	kept := load{addr: d.addr, clients: 24, requests: requests, call: getID}.start(t)
 	fresh := load{addr: d.addr, clients: 4, requests: requests / 10, fresh: true, call: getID}.start(t)
 	reloads, restarts := 0, 0

@@ -55,7 +55,7 @@ func serveRole(role string) int {
 //	/id            the target's id
 //	/files/NAME    a file, with its length
 //	/chunked/NAME  a file in chunks, its SHA-256 as trailer X-Sha256
-//	/echo          the request body, with X-Trailer the trailer of that name
+//	/echo          the request body
 //	/early         413 before the body was read
 //	/hold          nothing, until somebody asks for /release
 //	/held          how many requests wait in /hold
@@ -90,7 +90,6 @@ func newGoTarget(id, files string) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		w.Header().Set("X-Trailer", r.Trailer.Get("X-Trailer"))
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.Write(body)
 	})
