@@ -35,6 +35,7 @@ type rig struct {
 	log    string // path of the access log
 	access *accesslog.Log
 	reg    *metrics.Registry
+	panics atomic.Int32 // that are expected
 }
 
 // newRig serves conf, in which %d is the listener's port, and %s the target's
@@ -51,7 +52,9 @@ func newRig(t testing.TB, conf string, target net.Addr) *rig {
 	}
 	r.reg = metrics.New(1, metrics.Options{Reasons: application.Reasons()})
 	r.server = application.NewServer(r.engine.Start(), &r.live, func(v any, stack []byte) {
-		t.Errorf("panic: %v\n%s", v, stack)
+		if r.panics.Add(-1) < 0 {
+			t.Errorf("panic: %v\n%s", v, stack)
+		}
 	})
 	r.access, err = accesslog.Open(accesslog.Options{Path: r.log, Shards: 1})
 	if err != nil {
@@ -175,6 +178,9 @@ func cheapTarget(t testing.TB, response string) net.Addr {
 // TestNoAllocations pins the promise that a request in steady state allocates
 // nothing, with rules, metrics and the access log on.
 func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("sync.Pool drops buffers at random under the race detector")
+	}
 	target := cheapTarget(t, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello")
 	r := newRig(t, oneGroup, target)
 	f := func(name, request string, want int) {

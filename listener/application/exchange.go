@@ -136,8 +136,8 @@ func (x *exchange) shrink() {
 	}
 }
 
-// abandon lets go of the target after a panic, trusting nothing. The client's
-// connection is its task's to close.
+// abandon lets go of the target after a panic, and answers the request if
+// nothing was sent. The client's connection is its task's to close.
 func (x *exchange) abandon() {
 	if x.conn == nil {
 		return
@@ -146,6 +146,19 @@ func (x *exchange) abandon() {
 	if x.tconn != nil && !x.tconn.Closed() {
 		x.tconn.Close()
 	}
+	if x.bind == nil {
+		return // between two requests
+	}
+	// What made the first panic may make another.
+	defer func() { _ = recover() }()
+	x.outcome, x.closing = OutcomeInternal, true
+	if x.headSent {
+		x.counters.Refuse(uint8(x.outcome)) // it may be logged already
+		return
+	}
+	x.vec, x.out = x.vecArr[:0], x.outArr[:0]
+	x.refuse()
+	x.finish()
 }
 
 // headResult is what readHead came back with.

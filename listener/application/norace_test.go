@@ -1,0 +1,5 @@
+//go:build !race
+
+package application_test
+
+const raceEnabled = false
