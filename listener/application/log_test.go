@@ -108,3 +108,40 @@ func TestClientGone(t *testing.T) {
 	f("in the answer", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", body), "200")
 	f("in chunks", fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", body), "200")
 }
+
+// TestClientGoneAfterUpload has the client leave while the target thinks about
+// a body that was relayed to it.
+func TestClientGoneAfterUpload(t *testing.T) {
+	const size = 200 << 10
+	body := strings.Repeat("b", size)
+	f := func(name, request string, reset bool) {
+		t.Run(name, func(t *testing.T) {
+			came := make(chan struct{})
+			target := scriptedTarget(t, func(_ int, c *net.TCPConn, r *bufio.Reader) {
+				if _, body, err := readRequest(r); err != nil || len(body) != size {
+					t.Errorf("%d bytes, %v", len(body), err)
+				}
+				close(came)
+				io.Copy(io.Discard, r) // until the load balancer gives up
+			})
+			r := newRig(t, oneGroup, target.Addr())
+			c := r.dial()
+			c.send(request)
+			<-came
+			if reset {
+				c.SetLinger(0)
+			}
+			c.Close()
+			if line := r.waitLog(1)[0]; !strings.Contains(line, " 460 - ") || !strings.Contains(line, `"ClientClosed"`) {
+				t.Error(line)
+			}
+			r.checkIdle()
+		})
+	}
+	length := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, body)
+	chunked := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, body)
+	for _, reset := range []bool{false, true} {
+		f(fmt.Sprint("length/", reset), length, reset)
+		f(fmt.Sprint("chunked/", reset), chunked, reset)
+	}
+}
