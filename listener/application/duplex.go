@@ -63,9 +63,6 @@ func (d *duplex) run() Outcome {
 		case d.upDone && !d.final && d.end == 0 && len(x.vec) == 0:
 			t.Disarm()
 			x.sent = w.Now
-			// The reads of the head and the body are over: whether there is more
-			// is for the connection to say.
-			x.drained = x.bodyDone && x.start+x.consumed == x.end
 			return x.relayResponse()
 		case moved:
 			continue

@@ -213,17 +213,22 @@ func (x *exchange) awaitTarget() Outcome {
 	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
 	t.SetDeadline(w.Now, x.attr.IdleTimeout)
 	for {
-		if c.Hangup() && x.start+x.consumed == x.end {
-			return OutcomeClientClosed
-		}
 		if !x.drained || c.Pending() {
-			// More requests are waiting behind this one: the client's word is
-			// taken, so only the target can be waited for.
-			x.drained = false
-			if !w.WaitRead(t) {
+			// What has come may be the end as well as a request, and what was
+			// said to have come may be read already.
+			s := c.Peek()
+			x.drained = s == netio.Again
+			switch {
+			case x.drained:
+			case s != netio.OK && x.start+x.consumed == x.end:
+				return OutcomeClientClosed
+			case !w.WaitRead(t):
 				return OutcomeTargetTimeout
+			default:
+				// More requests are waiting behind this one: the client's word
+				// is taken, so only the target could be waited for.
+				return OutcomeOK
 			}
-			return OutcomeOK
 		}
 		ready, expired := w.WaitAny(netio.Want{Conn: t}, netio.Want{Conn: c})
 		switch {
@@ -234,9 +239,6 @@ func (x *exchange) awaitTarget() Outcome {
 			return OutcomeOK
 		case ready&2 != 0:
 			x.drained = false
-			if c.Hangup() {
-				return OutcomeClientClosed
-			}
 		case expired&1 != 0:
 			return OutcomeTargetTimeout
 		}
