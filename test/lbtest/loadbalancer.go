@@ -117,9 +117,13 @@ func newScriptClock() *scriptClock {
 }
 
 // advance moves the clock by d, from one thing that is due to the next, and
-// waits after each until the health checks it began have reported.
+// waits before and after each until the health checks under way have reported:
+// the next one of a target is planned only then.
 func (c *scriptClock) advance(d time.Duration) error {
 	end := c.fake.Now().Add(d)
+	if err := c.waitForChecks(); err != nil {
+		return err
+	}
 	for {
 		now := c.fake.Now()
 		step := end.Sub(now)
@@ -127,11 +131,8 @@ func (c *scriptClock) advance(d time.Duration) error {
 			step = max(0, next.Sub(now))
 		}
 		c.fake.Advance(step)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		err := c.settle(ctx)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("health checks did not end: %w", err)
+		if err := c.waitForChecks(); err != nil {
+			return err
 		}
 		if !c.fake.Now().Before(end) {
 			return nil
@@ -139,7 +140,17 @@ func (c *scriptClock) advance(d time.Duration) error {
 	}
 }
 
-// verbClock is "clock +30s".
+func (c *scriptClock) waitForChecks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.settle(ctx); err != nil {
+		return fmt.Errorf("health checks did not end: %w", err)
+	}
+	return nil
+}
+
+// verbClock is "clock +30s": moves the clock once the load balancer has nothing
+// left to do.
 func (r *run) verbClock(args []string, _ bool) error {
 	if len(args) != 1 || !strings.HasPrefix(args[0], "+") {
 		return errors.New("clock +DURATION")
@@ -150,6 +161,9 @@ func (r *run) verbClock(args []string, _ bool) error {
 	}
 	if r.lb == nil {
 		return errors.New("the load balancer is not started")
+	}
+	if err := r.until(asleep); err != nil {
+		return err
 	}
 	return r.clock.advance(d)
 }
