@@ -9,6 +9,10 @@ import (
 // chunkRoom is what is kept free before body bytes, for a chunk's header.
 const chunkRoom = 16
 
+// minRead is how much of a chunked body is read at once even if what may follow
+// its end would not fit behind this request's head.
+const minRead = 4 << 10
+
 // duplex relays a request body that is still arriving and, at the same time,
 // whatever the target answers: a 100, a refusal before the body's end, or a
 // response that it streams while it reads (RFC 9112 section 9.3 has no half
@@ -28,6 +32,9 @@ type duplex struct {
 
 // relayBoth sends the rest of the request body and receives the response.
 func (x *exchange) relayBoth() Outcome {
+	// The beginning of the body was sent and will not be sent again: its place is
+	// for what may follow the end.
+	x.payload, x.consumed, x.end = nil, x.headLen, x.start+x.headLen
 	d := duplex{exchange: x, up: netio.GetBuf()}
 	x.resBuf = netio.GetBuf()
 	o := d.run()
@@ -111,6 +118,9 @@ func (d *duplex) stepUp() (bool, Outcome) {
 	in := d.up[chunkRoom:netio.BufSize]
 	if x.req.Body == httpmsg.BodyLength {
 		in = in[:min(int64(len(in)), x.body.Remaining())]
+	} else {
+		// No more than keepInput has room for, should the body end at once.
+		in = in[:min(len(in), max(netio.BufSize-x.end, minRead))]
 	}
 	n, s := x.conn.TryRead(in)
 	switch s {
