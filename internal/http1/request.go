@@ -127,17 +127,13 @@ func requestLine(b []byte, start int, h *httpmsg.Head, limit int) (next int, r R
 }
 
 func requestLineIn(b []byte, start int, h *httpmsg.Head) (next int, r Refusal) {
-	if len(b)-start < 8 {
-		// Too short to be complete; say so early if it never will be.
-		if i := tokenEnd(b, start, len(b)); i < len(b) && (i == start || b[i] != ' ') {
-			return 0, startRefusal(b, i)
-		}
-		return 0, 0
-	}
-
 	// method SP
 	i := start
-	switch w := binary.LittleEndian.Uint32(b[start:]); {
+	var w uint32 // stays 0 where there is too little to tell by words
+	if len(b)-start >= 8 {
+		w = binary.LittleEndian.Uint32(b[start:])
+	}
+	switch {
 	case w == wordGet:
 		i, h.MethodID = start+3, httpmsg.MethodGet
 	case w == wordPost && b[start+4] == ' ':

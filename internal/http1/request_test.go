@@ -195,6 +195,7 @@ func TestRequestRefused(t *testing.T) {
 	f("9112 3.2.4 asterisk with GET", BadUri, "GET *"+okTail)
 	f("9112 3.2.4 asterisk and more", BadUri, "OPTIONS */"+okTail)
 	f("9112 2.3 no version", BadVersion, "GET /\r\nHost: h\r\n\r\n")
+	f("9112 2.3 no version, nothing else yet", BadVersion, "GET /\r\n")
 	f("9112 2.3 junk", BadVersion, "GET / HTTQ/1.1\r\nHost: h\r\n\r\n")
 	f("9112 2.3 lower case", BadVersion, "GET / http/1.1\r\nHost: h\r\n\r\n")
 	f("9112 2.3 space after", BadVersion, "GET / HTTP/1.1 \r\nHost: h\r\n\r\n")
