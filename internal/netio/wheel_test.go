@@ -177,10 +177,9 @@ func TestWheelModel(t *testing.T) {
 	fake := newFake()
 	e := newEngine(t, Options{Loops: 2, Clock: fake})
 	type model struct {
-		c    *Conn
-		p    told
-		due  int64 // 0: never
-		last int64 // when it was last looked at
+		c   *Conn
+		p   told
+		due int64 // 0: never
 	}
 	r := rand.New(rand.NewPCG(3, 3))
 	all := make([]*model, 40)
