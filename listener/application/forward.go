@@ -404,11 +404,21 @@ func (x *exchange) relayBody() Outcome {
 				return x.clientFailed(s)
 			}
 		}
-		got, s := w.Read(t, x.resBuf[:], x.attr.IdleTimeout)
-		if s != netio.OK {
-			if s == netio.EOF && x.res.Body == httpmsg.BodyClose {
-				return x.endBody()
+		got, s := t.TryRead(x.resBuf[:])
+		switch {
+		case s == netio.OK:
+		case s == netio.Again:
+			o := x.awaitTarget()
+			if o == OutcomeOK {
+				continue
 			}
+			if o == OutcomeTargetTimeout {
+				o = OutcomeTargetCut
+			}
+			return o
+		case s == netio.EOF && x.res.Body == httpmsg.BodyClose:
+			return x.endBody()
+		default:
 			return OutcomeTargetCut
 		}
 		n, used, done, r := x.resBody.Decode(x.resBuf[:got])

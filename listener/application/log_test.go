@@ -109,6 +109,33 @@ func TestClientGone(t *testing.T) {
 	f("in chunks", fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", body), "200")
 }
 
+// TestClientGoneInSilence has the client leave while the target has sent a part
+// of its response and says nothing more.
+func TestClientGoneInSilence(t *testing.T) {
+	f := func(name, part string) {
+		t.Run(name, func(t *testing.T) {
+			target := scriptedTarget(t, func(_ int, c *net.TCPConn, r *bufio.Reader) {
+				if _, _, err := readRequest(r); err == nil {
+					io.WriteString(c, part)
+					io.Copy(io.Discard, r) // until the load balancer gives up
+				}
+			})
+			r := newRig(t, oneGroup, target.Addr())
+			c := r.dial()
+			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.head("GET")
+			c.Close()
+			if line := r.waitLog(1)[0]; !strings.Contains(line, " 200 200 ") || !strings.Contains(line, `"ClientClosed"`) {
+				t.Error(line)
+			}
+			r.checkIdle()
+		})
+	}
+	f("length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+	f("chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+	f("close", "HTTP/1.1 200 OK\r\n\r\nabc")
+}
+
 // TestClientGoneAfterUpload has the client leave while the target thinks about
 // a body that was relayed to it.
 func TestClientGoneAfterUpload(t *testing.T) {
