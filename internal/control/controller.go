@@ -429,6 +429,8 @@ func (c *Controller) Drain(ctx context.Context) error {
 			return nil
 		}
 		select {
+		case <-c.closing:
+			return ErrEnding
 		case <-ctx.Done():
 			if n := c.engine.Busy(); n > 0 {
 				return fmt.Errorf("%d requests were still under way: %w", n, ctx.Err())
