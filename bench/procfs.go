@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // One clock tick of /proc/PID/stat. USER_HZ is 100 on every architecture that
@@ -75,6 +77,9 @@ func sampleCPU(group int) (cpuSample, error) {
 	for pid, st := range pids {
 		s.ticks += st.ticks
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if ended(err) {
+			continue
+		}
 		if err != nil {
 			return s, err
 		}
@@ -93,6 +98,12 @@ func sampleCPU(group int) (cpuSample, error) {
 		}
 	}
 	return s, nil
+}
+
+// ended tells whether a file of /proc could not be read because its process
+// ended meanwhile.
+func ended(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
 // since is the processor time spent between two samples. A thread that ended
@@ -207,7 +218,7 @@ func sampleMemory(group int) (int64, error) {
 	var sum int64
 	for pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if errors.Is(err, fs.ErrNotExist) {
+		if ended(err) {
 			continue
 		}
 		if err != nil {
