@@ -243,7 +243,7 @@ func (d *duplex) targetEnded(s netio.Status) (bool, Outcome) {
 		return true, OutcomeOK
 	case d.final:
 		return false, OutcomeTargetCut
-	case d.end == 0 && d.interim == 0:
+	case d.end == 0:
 		return false, OutcomeTargetClosed
 	}
 	return false, OutcomeTargetMalformed

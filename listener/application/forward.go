@@ -268,7 +268,7 @@ func (x *exchange) relayResponse() Outcome {
 			}
 			continue
 		default:
-			if end == 0 && interim == 0 {
+			if end == 0 {
 				return OutcomeTargetClosed
 			}
 			return OutcomeTargetMalformed // ended inside a head
