@@ -30,6 +30,12 @@ func TestDemo(t *testing.T) {
 		return line
 	}
 
+	socket := between(t, p, `status --socket (\S+)`)
+	eventually(t, "every target is healthy", func() bool {
+		out := elbow(t, "status", "--socket", socket).stdout.String()
+		return strings.Count(out, "2 of 2 targets healthy")+strings.Count(out, "1 of 1 target healthy") == 3
+	})
+
 	// Round robin.
 	seen := map[string]int{}
 	for range 8 {
@@ -55,7 +61,6 @@ func TestDemo(t *testing.T) {
 		t.Errorf("/teapot: %d %q", resp.StatusCode, body)
 	}
 	// The commands that the tour shows.
-	socket := between(t, p, `status --socket (\S+)`)
 	elbow(t, "status", "--socket", socket).want(exitOK, "target group canary", "")
 	elbow(t, "validate", "--config", between(t, p, `validate --config (\S+)`)).want(exitOK, "4 rules", "")
 	eventually(t, "the access log is on stdout", func() bool { return strings.Contains(p.stdout.String(), "\nhttp 2") })
