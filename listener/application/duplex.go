@@ -53,31 +53,46 @@ func (d *duplex) run() Outcome {
 	defer c.Disarm()
 	for {
 		moved, o := d.step()
-		if o != OutcomeOK {
-			return o
+		if o == OutcomeOK && !moved && !d.settled() {
+			o = d.wait()
 		}
 		switch {
-		case d.resDone && len(x.vec) == 0:
-			if !d.upDone {
-				// Answered before the body's end: the target may not read it.
-				x.closing = true
-				x.dropTarget()
-				return OutcomeOK
-			}
+		case d.answered() && !d.upDone && (o != OutcomeOK || d.unwanted()):
+			// That the body does not come to its end is no failure any more.
+			x.closing = true
+			x.dropTarget()
+			return OutcomeOK
+		case o != OutcomeOK:
+			return o
+		case d.settled() && d.resDone:
 			t.Disarm()
 			x.keepTarget()
 			return OutcomeOK
-		case d.upDone && !d.final && d.end == 0 && len(x.vec) == 0:
+		case d.settled():
 			t.Disarm()
 			x.sent = w.Now
 			return x.relayResponse()
-		case moved:
-			continue
-		}
-		if o := d.wait(); o != OutcomeOK {
-			return o
 		}
 	}
+}
+
+// answered tells whether the client has all of the response.
+func (d *duplex) answered() bool { return d.resDone && len(d.vec) == 0 }
+
+// settled tells whether the body is sent, and nothing of the response is in
+// between: it is over, or has not begun.
+func (d *duplex) settled() bool {
+	return d.upDone && len(d.vec) == 0 && (d.resDone || !d.final && d.end == 0)
+}
+
+// unwanted tells of a request that is answered before its body's end whether the
+// rest is of no use. A target that reads on is given it: it may have to, to be
+// done with the request, though it has said all it will.
+func (d *duplex) unwanted() bool {
+	x := d.exchange
+	return x.tconn.Hangup() || // nobody takes it
+		x.req.ExpectContinue && d.interim == 0 || // it was not asked for
+		x.untilClose // the client waits for the end
 }
 
 // step moves what can be moved without waiting.
@@ -306,8 +321,12 @@ func (d *duplex) queueFinal(size int) Outcome {
 func (d *duplex) wait() Outcome {
 	x := d.exchange
 	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
-	c.SetDeadline(w.Now, x.attr.IdleTimeout)
-	t.SetDeadline(w.Now, x.attr.IdleTimeout)
+	timeout := x.attr.IdleTimeout
+	if d.answered() {
+		timeout = lingerTimeout
+	}
+	c.SetDeadline(w.Now, timeout)
+	t.SetDeadline(w.Now, timeout)
 	var up, down netio.Want
 	sending := len(d.toSend[0])+len(d.toSend[1])+len(d.toSend[2]) > 0
 	up = netio.Want{Conn: c}

@@ -462,7 +462,8 @@ func (x *exchange) linger() {
 	}
 }
 
-// Bounds of linger: what is read, and for how long.
+// Bounds of linger: what is read, and for how long. A body that its target takes
+// though it has answered may pause for as long.
 const (
 	lingerLimit   = 256 << 10
 	lingerTimeout = 2 * time.Second
