@@ -69,6 +69,7 @@ type exchange struct {
 	detail      string // reason word in place of outcome's
 	rechunk     bool   // the response goes to the client in chunks
 	untilClose  bool   // the end of the connection tells the client where the body ends
+	interim     bool   // the target sent an interim response
 	spoiled     bool   // the target's connection is in no state to be used again
 
 	res      httpmsg.Head

@@ -126,7 +126,7 @@ func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 		}
 		return OutcomeTargetRefused, retryElsewhere
 	}
-	x.tconn, x.spoiled = t, false
+	x.tconn, x.spoiled, x.interim = t, false, false
 	// What was relayed while it arrived is not at hand to be sent again.
 	whole, reused := x.bodyDone, t.Uses > 0
 	x.targetShard().Requests.Inc()
@@ -154,7 +154,7 @@ func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 // whole says that all of it was sent from x.payload.
 func (x *exchange) mayRepeat(whole, reused bool) retry {
 	switch {
-	case !whole || !x.req.MethodID.Idempotent():
+	case !whole || x.interim || !x.req.MethodID.Idempotent():
 		return retryNever
 	case reused:
 		return retryFresh
@@ -322,7 +322,7 @@ func (x *exchange) relayInterim(size int, count *int) Outcome {
 	if x.res.Status == 101 {
 		return OutcomeUnsolicitedSwitch
 	}
-	x.answered = 0 // that was not the answer yet
+	x.answered, x.interim = 0, true // that was not the answer yet
 	if x.req.HTTP10 {
 		return OutcomeOK
 	}

@@ -69,3 +69,36 @@ func TestRetry(t *testing.T) {
 		f(fmt.Sprint("put-big-chunked/", reused), "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n"+big+"\r\n0\r\n\r\n", reused, 1, 502)
 	}
 }
+
+// TestNoRetryAfterInterim: the target has said that it is at work.
+func TestNoRetryAfterInterim(t *testing.T) {
+	var requests atomic.Int32
+	target := scriptedTarget(t, func(_ int, c *net.TCPConn, r *bufio.Reader) {
+		for {
+			if _, _, err := readRequest(r); err != nil {
+				return
+			}
+			if requests.Add(1) > 1 {
+				io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\n")
+				return
+			}
+			io.WriteString(c, okResponse)
+		}
+	})
+	r := newRig(t, oneGroup, target.Addr())
+	for _, version := range []string{"1.1", "1.0"} { // which is not told
+		requests.Store(0)
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.response("GET")
+		c.send("GET / HTTP/" + version + "\r\nHost: x\r\n\r\n")
+		if res, _ := c.response("GET"); res.StatusCode != 502 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		if n := requests.Load(); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+		c.Close()
+		r.checkIdle()
+	}
+}
