@@ -119,7 +119,9 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.signal(syscall.SIGUSR1)
-	eventually(t, "there is a new file", func() bool { _, err := os.Stat(log); return err == nil })
+	eventually(t, "the log is opened anew", func() bool {
+		return strings.Contains(l.stderr.String(), "access log opened anew")
+	})
 	l.get("/after")
 	logged(log, "/after")
 }

@@ -57,8 +57,9 @@ type Log struct {
 	// Immutable after Open.
 	opts   Options
 	shards []shard
-	wake   chan struct{}        // capacity 1: a buffer is half full, or the file was reopened
+	wake   chan struct{}        // capacity 1: a buffer is half full
 	flush  chan chan<- error    // Flush asks, the writer answers
+	reopen chan reopened        // Reopen gives, the writer takes
 	stop   chan context.Context // capacity 1: Close asks
 	done   chan struct{}        // closed when the writer has returned
 	result error                // of the writer; valid once done is closed
@@ -66,9 +67,7 @@ type Log struct {
 	dropped atomic.Uint64
 	lines   atomic.Uint64 // written in full
 
-	mu     sync.Mutex // guards the fields below
-	next   *output    // reopened, not yet taken by the writer
-	closed bool
+	closed atomic.Bool // Close has been called
 }
 
 // shard is the part of a Log that one event loop appends to.
@@ -105,6 +104,7 @@ func Open(opts Options) (*Log, error) {
 		shards: make([]shard, opts.Shards),
 		wake:   make(chan struct{}, 1),
 		flush:  make(chan chan<- error),
+		reopen: make(chan reopened),
 		stop:   make(chan context.Context, 1),
 		done:   make(chan struct{}),
 	}
@@ -197,9 +197,10 @@ func (l *Log) signal() {
 	}
 }
 
-// Reopen opens the path anew, for the rotation of log files: lines that are
-// not yet written go to the new file. When it cannot be opened the old one
-// stays in use. Standard output is left as it is.
+// Reopen opens the path anew, for the rotation of log files: lines appended
+// before the call are in the old file when it returns, unless they could not
+// be written to it, and later ones go to the new file. When the path cannot be
+// opened the old file stays in use. Standard output is left as it is.
 func (l *Log) Reopen() error {
 	if l.opts.Path == Stdout {
 		return nil
@@ -208,27 +209,21 @@ func (l *Log) Reopen() error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	r := reopened{out: out, taken: make(chan struct{})}
+	select {
+	case l.reopen <- r:
+		<-r.taken
+		return nil
+	case <-l.done:
 		out.close()
 		return errors.New("reopen access log: it is closed")
 	}
-	if l.next != nil {
-		l.next.close()
-	}
-	l.next = out
-	l.signal()
-	return nil
 }
 
-// takeReopened returns the output that Reopen left, or nil.
-func (l *Log) takeReopened() *output {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := l.next
-	l.next = nil
-	return out
+// reopened is a file that the writer is to go on with.
+type reopened struct {
+	out   *output
+	taken chan struct{} // the writer closes it when it has changed over
 }
 
 // Flush writes what was appended before the call, and returns the error that
@@ -248,11 +243,7 @@ func (l *Log) Flush() error {
 // are left are lost and counted as dropped. Lines appended during and after
 // Close are dropped. A second call waits for the first.
 func (l *Log) Close(ctx context.Context) error {
-	l.mu.Lock()
-	first := !l.closed
-	l.closed = true
-	l.mu.Unlock()
-	if first {
+	if l.closed.CompareAndSwap(false, true) {
 		for i := range l.shards {
 			s := &l.shards[i]
 			s.mu.Lock()

@@ -43,6 +43,10 @@ func (w *writer) run() {
 			w.drain(0)
 		case answer := <-l.flush:
 			answer <- w.drain(0)
+		case r := <-l.reopen:
+			w.drain(0) // what the old file does not take goes to the new one
+			w.changeTo(r.out)
+			close(r.taken)
 		case ctx := <-l.stop:
 			l.result = w.finish(ctx)
 			return
@@ -53,7 +57,6 @@ func (w *writer) run() {
 // drain writes every buffer that is full or has at least min bytes: at most
 // two per shard, so that one busy shard does not keep the others waiting.
 func (w *writer) drain(min int) error {
-	w.reopen()
 	err := w.resume()
 	for i := 0; i < len(w.log.shards) && err == nil; i++ {
 		err = w.drainShard(&w.log.shards[i], min)
@@ -93,13 +96,9 @@ func (w *writer) resume() error {
 	return nil
 }
 
-// reopen takes the file that Reopen left. The rest of a line that was begun in
-// the old file does not go to the new one.
-func (w *writer) reopen() {
-	out := w.log.takeReopened()
-	if out == nil {
-		return
-	}
+// changeTo goes on with another file. The rest of a line that was begun in the
+// old one does not go to the new one.
+func (w *writer) changeTo(out *output) {
 	w.out.close()
 	w.out = out
 	st := &w.stalled
@@ -120,9 +119,6 @@ func (w *writer) finish(ctx context.Context) error {
 		w.discard()
 	}
 	w.out.close()
-	if out := w.log.takeReopened(); out != nil {
-		out.close()
-	}
 	return err
 }
 

@@ -40,7 +40,7 @@ func TestAccessLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.signal(t, syscall.SIGUSR1)
-		eventually(t, "the log is opened anew", func() bool { _, err := os.Stat(path); return err == nil })
+		eventually(t, "the log is opened anew", func() bool { return d.output.count("access log opened anew") == i+1 })
 		paths = append(paths, rotated)
 	}
 	l.underWay(t)

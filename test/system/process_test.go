@@ -148,10 +148,12 @@ func (o *output) find(re *regexp.Regexp) [][]byte {
 	return m
 }
 
-func (o *output) contains(s string) bool {
+func (o *output) contains(s string) bool { return o.count(s) > 0 }
+
+func (o *output) count(s string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return bytes.Contains(o.b.Bytes(), []byte(s))
+	return bytes.Count(o.b.Bytes(), []byte(s))
 }
 
 // tail returns the last n bytes.
