@@ -281,5 +281,5 @@ func TestMisuse(t *testing.T) {
 	f("closed while parked", func(c *Conn) { c.Park(0, 0); c.Close() })
 	f("parked while parked", func(c *Conn) { c.Park(0, 0); c.Park(0, 0) })
 	f("read into nothing", func(c *Conn) { c.TryRead(nil) })
-	f("same want twice", func(c *Conn) { newWorker(e.Loop(0)).WaitAny(Want{Conn: c}, Want{Conn: c}) })
+	f("same want twice", func(c *Conn) { new(Worker).WaitAny(Want{Conn: c}, Want{Conn: c}) })
 }

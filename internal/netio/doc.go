@@ -8,9 +8,11 @@
 // Go's netpoller, so a loop that waits costs no thread. A Conn that has nothing
 // to say is parked: it has no goroutine and no buffer, only its own struct.
 // When a parked Conn becomes readable its loop tells the Parker that parked it,
-// which normally claims it and hands it to a warm Worker. The worker runs
-// sequential code (read, decide, write) and, when there is nothing more to
-// read, parks the Conn again and goes back to the free list.
+// which normally claims it and hands it to a warm Worker. The worker, a
+// coroutine, runs sequential code (read, decide, write) on the loop's own
+// goroutine. When it has to wait, the loop goes on with its next event, and
+// switches back when what was waited for has come. When there is nothing more
+// to read it parks the Conn again and goes back to the free list.
 //
 // # Ownership
 //
@@ -54,7 +56,7 @@
 //     nothing.)
 //
 // A sleeping owner is registered in the words it waits for. Whoever swaps its
-// waiter out owes it exactly one token on its channel; an owner that waits for
+// waiter out owes it exactly one token (Worker.tell); an owner that waits for
 // several words takes its other waiters back by swap, and where that fails
 // takes the token that is then on its way. A token of the wheel's may be of an
 // old deadline (the wheel looked, then the owner set a new one and slept), so

@@ -196,9 +196,17 @@ type Loop struct {
 	_     [48]byte
 }
 
-// maxEvents is how many events one epoll_wait returns. When it returns that
-// many there may be more, and the loop asks again.
+// maxEvents is how many events one epoll_wait returns.
 const maxEvents = 512
+
+// busyEvents is how many events make a loop look for more at once rather than
+// go to sleep in the netpoller, whose own epoll_wait would only say that there
+// are more. With fewer the extra look would find nothing.
+const busyEvents = 4
+
+// busyRounds is how often a loop looks for more before it lets other goroutines
+// run: workers that yielded, the access log's writer.
+const busyRounds = 16
 
 func newLoop(e *Engine, i int) (*Loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -241,18 +249,19 @@ func (l *Loop) observe(now int64) {
 func (l *Loop) run() {
 	defer l.engine.running.Done()
 	err := l.raw.Read(func(uintptr) bool {
-		for {
+		for round := 1; ; round++ {
 			n := sysEpollWait(l.epfd, &l.events)
+			more := false
 			if n > 0 {
 				l.observe(l.engine.Nanotime())
-				if l.dispatch(n) {
-					continue // an acceptor stopped at its bound
-				}
+				more = l.dispatch(n)
 			}
-			if n < maxEvents {
+			if n < busyEvents && !more {
 				return false
 			}
-			runtime.Gosched() // let the workers just woken run
+			if round%busyRounds == 0 {
+				runtime.Gosched()
+			}
 		}
 	})
 	if !l.engine.closing.Load() {
@@ -310,7 +319,7 @@ func (c *Conn) wakeRead() {
 			return
 		default:
 			if c.r.CompareAndSwap(s, nil) {
-				s.worker.tokens <- s.tag
+				s.worker.tell(s.tag)
 				return
 			}
 		}
@@ -329,7 +338,7 @@ func (c *Conn) wakeWrite() {
 			}
 		default:
 			if c.w.CompareAndSwap(s, stArmed) {
-				s.worker.tokens <- s.tag
+				s.worker.tell(s.tag)
 				return
 			}
 		}

@@ -101,6 +101,7 @@ func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
 	if c.aborted() {
 		return Reset
 	}
+	w.spend(len(p))
 	n, e := sysWrite(c.fd, p, 0)
 	if e == 0 && n == len(p) {
 		return OK
@@ -130,9 +131,16 @@ func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
 // maxVectors is how many slices one writev takes; more are sent in turns.
 const maxVectors = 16
 
-// Writev writes all of bufs, in order, without joining them. Empty slices are
-// skipped. bufs is not changed.
+// maxJoin is up to how many bytes Writev copies together: writev costs more
+// than send, by more than the copying of so little does.
+const maxJoin = 2 << 10
+
+// Writev writes all of bufs, in order. Empty slices are skipped. bufs is not
+// changed. The peer may take timeout for each part that it accepts.
 func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
+	if w.join(bufs) {
+		return w.Write(c, w.joined, timeout)
+	}
 	for len(bufs) > 0 {
 		k, total := 0, 0
 		for len(bufs) > 0 && k < maxVectors {
@@ -155,6 +163,18 @@ func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
 	return OK
 }
 
+// join copies bufs into w.joined if that is enough for them.
+func (w *Worker) join(bufs [][]byte) bool {
+	w.joined = w.joined[:0]
+	for _, b := range bufs {
+		if len(w.joined)+len(b) > cap(w.joined) {
+			return false
+		}
+		w.joined = append(w.joined, b...)
+	}
+	return len(w.joined) > 0
+}
+
 func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Duration) Status {
 	if total == 0 {
 		return OK
@@ -162,6 +182,7 @@ func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Du
 	if c.aborted() {
 		return Reset
 	}
+	w.spend(total)
 	n, e := sysWritev(c.fd, iov)
 	switch {
 	case e == 0 && n == total:

@@ -161,10 +161,11 @@ type taskFunc func(w *Worker)
 
 func (f taskFunc) Serve(w *Worker) { f(w) }
 
-// start runs f on a worker of l; what it returns is closed when f has returned.
+// start runs f on a worker of l, beside its loop since f may block; what it
+// returns is closed when f has returned.
 func start(l *Loop, f func(w *Worker)) <-chan struct{} {
 	done := make(chan struct{})
-	l.Go(taskFunc(func(w *Worker) {
+	go l.Go(taskFunc(func(w *Worker) {
 		defer close(done)
 		w.Refresh()
 		f(w)

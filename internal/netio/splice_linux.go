@@ -125,6 +125,7 @@ func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration) (moved i
 		case 0:
 			held -= k
 			moved += int64(k)
+			w.spend(k)
 		case syscall.EAGAIN:
 			if dst.w.CompareAndSwap(nil, stArmed) {
 				continue // armed: try once more before sleeping

@@ -18,7 +18,7 @@ var (
 )
 
 // wakeTimeout marks a token that the timer wheel sent.
-const wakeTimeout = 0x80
+const wakeTimeout = maxWait // a bit of the token's number
 
 // maxWait is how many words one owner can wait for at once: both directions of
 // two connections.
@@ -60,7 +60,8 @@ func (w *Worker) waitWrite(c *Conn) bool {
 // sleep takes the token of a wait for c alone. Neither result is true when the
 // wheel was too late: see overdue.
 func (w *Worker) sleep(c *Conn) (woken, expired bool) {
-	t := <-w.tokens
+	t := w.token()
+	w.budget = yieldAfter
 	w.Now = max(w.Now, c.loop.Now())
 	if t&wakeTimeout == 0 {
 		return true, false
@@ -123,7 +124,8 @@ func (w *Worker) waitAny(wants []Want) (ready, expired uint8) {
 
 // take waits for a token, notes what it says and returns the bit of its want.
 func (w *Worker) take(wants []Want, ready, expired *uint8) uint8 {
-	t := <-w.tokens
+	t := w.token()
+	w.budget = yieldAfter
 	i := t &^ wakeTimeout
 	c := wants[i].Conn
 	w.Now = max(w.Now, c.loop.Now())

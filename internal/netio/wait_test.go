@@ -165,7 +165,7 @@ func TestWaitAnyUnarmed(t *testing.T) {
 					t.Errorf("WaitAny of %d: no panic", n)
 				}
 			}()
-			newWorker(e.Loop(0)).WaitAny(make([]Want, n)...)
+			new(Worker).WaitAny(make([]Want, n)...)
 		}()
 	}
 }

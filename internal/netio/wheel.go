@@ -223,7 +223,7 @@ func expire(c *Conn, now uint32) bool {
 		return true
 	default:
 		if c.r.CompareAndSwap(s, nil) {
-			s.worker.tokens <- s.tag | wakeTimeout
+			s.worker.tell(s.tag | wakeTimeout)
 			return true
 		}
 	}
@@ -232,7 +232,7 @@ func expire(c *Conn, now uint32) bool {
 		return false
 	default:
 		if c.w.CompareAndSwap(s, stArmed) {
-			s.worker.tokens <- s.tag | wakeTimeout
+			s.worker.tell(s.tag | wakeTimeout)
 			return true
 		}
 	}

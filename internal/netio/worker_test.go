@@ -47,7 +47,7 @@ func burst(t *testing.T, l *Loop, n int) {
 	t.Helper()
 	release := make(chan struct{})
 	for range n {
-		l.Go(taskFunc(func(*Worker) { <-release }))
+		go l.Go(taskFunc(func(*Worker) { <-release })) // beside the loop, since it blocks
 	}
 	await(t, "all to run", func() bool { return l.engine.Busy() == n })
 	close(release)
@@ -114,7 +114,7 @@ func TestTrimKeepsWhatIsUsed(t *testing.T) {
 	e := newEngine(t, Options{Loops: 1})
 	s := &e.Loop(0).workers
 	for range 16 {
-		s.idle = append(s.idle, newWorker(e.Loop(0)))
+		s.idle = append(s.idle, &Worker{loop: e.Loop(0)})
 	}
 	s.trim(false) // begins an interval
 	n := len(s.idle)
