@@ -108,7 +108,7 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) config(w http.ResponseWriter, _ *http.Request) {
-	var c ConfigFiles
+	c := ConfigFiles{Files: []string{}}
 	if s := h.control.Snapshot(); s != nil {
 		c = ConfigFiles{Generation: s.Generation, Hash: s.Model.Hash, Files: s.Model.Files, Includes: s.Model.Includes}
 	}

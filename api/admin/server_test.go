@@ -179,7 +179,15 @@ func TestReadiness(t *testing.T) {
 	}
 	starting := ready()
 	starting.snapshot, starting.status.Ready = nil, false
+	starting.status.Config = control.ConfigStatus{}
 	f(starting, `"reason": "starting"`)
+	socket, _ := serve(t, starting)
+	if _, body := exchange(t, socket, "GET", "/config", nil); !strings.Contains(body, `"files": []`) {
+		t.Errorf("/config while starting: %s", body)
+	}
+	if resp, body := exchange(t, socket, "GET", "/", map[string]string{"Accept": "text/html"}); resp.StatusCode != 200 || strings.Contains(body, "0001") {
+		t.Errorf("the page while starting: %d %s", resp.StatusCode, body)
+	}
 	draining := ready()
 	draining.status.Ready, draining.status.Draining = false, true
 	f(draining, `"reason": "draining"`)

@@ -101,6 +101,11 @@ func clearStale(path string) error {
 	return nil
 }
 
+// lockPatience bounds the wait for the lock of a directory. Another process that
+// starts has it for a moment; but whoever can read the directory can have it for
+// as long as he likes. Tests shorten it.
+var lockPatience = 5 * time.Second
+
 // lockDir takes a lock on a directory, which the kernel lets go with the process
 // if unlock does not.
 func lockDir(dir string) (unlock func(), err error) {
@@ -108,15 +113,18 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR {
-			break
+	for end := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case err == unix.EINTR, err == unix.EWOULDBLOCK && time.Now().Before(end):
+		case err == unix.EWOULDBLOCK:
+			f.Close()
+			return nil, errors.New("another process has it locked (see lslocks): end that one, or set admin.socket to a path in another directory")
+		default:
+			f.Close()
+			return nil, err
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -121,6 +122,31 @@ func TestSocketRace(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d listeners on one path", n)
 	}
+}
+
+// TestSocketLocked has somebody else hold the directory's lock.
+func TestSocketLocked(t *testing.T) {
+	patience := lockPatience
+	t.Cleanup(func() { lockPatience = patience })
+	path := socketPath(t)
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lockPatience = time.Millisecond
+	if _, err := listenSocket(path); err == nil || !strings.Contains(err.Error(), dir+": another process has it locked") {
+		t.Errorf("%v", err)
+	}
+	unlock()
+	l, err := listenSocket(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
 }
 
 // TestSocketFallback checks what a daemon does that may not write the default
