@@ -37,6 +37,7 @@ type daemon struct {
 	source  *file.Source
 	notify  *notifier
 	reloads chan struct{} // asks for a reload; one that waits stands for many
+	reopens chan struct{} // asks for the access log to be opened anew, likewise
 
 	mu    sync.Mutex    // serialises Reload and what it tells; guards the fields below
 	first *config.Model // loaded at the start and not yet given to the controller
@@ -45,14 +46,18 @@ type daemon struct {
 
 // runDaemon runs a load balancer until a signal ends it.
 func runDaemon(opt daemonOptions) error {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+	// Two channels: those that end the process must not be lost because many of
+	// the others came at once, nor wait for what the others ask for.
+	stop, other := make(chan os.Signal, 2), make(chan os.Signal, 8)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(other, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(stop)
+	defer signal.Stop(other)
 	// Whoever reads the access log on stdout may go away. Lines are dropped
 	// and counted then; the process must not die of it.
 	signal.Ignore(syscall.SIGPIPE)
 
-	d := &daemon{opt: opt, log: newLog(opt.stderr), reloads: make(chan struct{}, 1)}
+	d := &daemon{opt: opt, log: newLog(opt.stderr), reloads: make(chan struct{}, 1), reopens: make(chan struct{}, 1)}
 	defer d.log.Sync()
 	d.source = file.New(opt.config, d.log.Logger)
 	m, diags := d.source.Load(os.LookupEnv)
@@ -91,11 +96,13 @@ func runDaemon(opt daemonOptions) error {
 	followers.Go(func() { d.source.Run(ctx, d.askReload) })
 	followers.Go(func() { d.followReloads(ctx) })
 	followers.Go(func() { d.notify.follow(ctx, d.Status) })
+	followers.Go(func() { d.followSignals(ctx, other) })
+	go d.followReopens(ctx) // nobody waits for it: a disk that stalls must not keep the process
 	d.log.Info("ready")
 	if opt.started != nil {
 		opt.started()
 	}
-	return d.follow(signals)
+	return d.drain(<-stop, stop)
 }
 
 // describe logs what the daemon is and what it may use.
@@ -151,10 +158,13 @@ func (d *daemon) Reload(ctx context.Context) error {
 }
 
 // askReload has the configuration read soon.
-func (d *daemon) askReload() {
+func (d *daemon) askReload() { askFor(d.reloads) }
+
+// askFor asks on a channel of one place.
+func askFor(c chan<- struct{}) {
 	select {
-	case d.reloads <- struct{}{}:
-	default: // the one that waits will read what is there then
+	case c <- struct{}{}:
+	default: // the one that waits will find what is there then
 	}
 }
 
@@ -169,31 +179,40 @@ func (d *daemon) followReloads(ctx context.Context) {
 	}
 }
 
-// follow does what signals ask for until one has ended the daemon.
-func (d *daemon) follow(signals <-chan os.Signal) error {
+// followSignals does what signals ask for that do not end the daemon.
+func (d *daemon) followSignals(ctx context.Context, signals <-chan os.Signal) {
 	for {
-		switch s := <-signals; s {
-		case syscall.SIGHUP:
-			d.askReload()
-		case syscall.SIGUSR1:
-			d.reopenLogs()
-		default:
-			return d.drain(s, signals)
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				askFor(d.reloads)
+			} else {
+				askFor(d.reopens) // during a drain, too: it may take as long as it takes to rotate
+			}
 		}
 	}
 }
 
-func (d *daemon) reopenLogs() {
-	if err := d.ReopenLogs(); err != nil {
-		d.log.Error("the access log cannot be opened anew; the old one stays", zap.Error(err))
-		return
+func (d *daemon) followReopens(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.reopens:
+			if err := d.ReopenLogs(); err != nil {
+				d.log.Error("the access log cannot be opened anew; the old one stays", zap.Error(err))
+			} else {
+				d.log.Info("access log opened anew")
+			}
+		}
 	}
-	d.log.Info("access log opened anew")
 }
 
 // drain finishes what is in flight, unless it takes too long or a second signal
 // cuts it short.
-func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) error {
+func (d *daemon) drain(s os.Signal, stop <-chan os.Signal) error {
 	d.log.Info("draining; a second signal ends the process at once",
 		zap.Stringer("signal", s), zap.Duration("delay", d.opt.drainDelay), zap.Duration("timeout", d.opt.drainTimeout))
 	d.BeginDrain()
@@ -203,24 +222,17 @@ func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- d.drainAfterDelay(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			if errors.Is(err, context.DeadlineExceeded) {
-				return failf(exitTimeout, "drain: %w (--drain-timeout)", err)
-			}
-			if err == nil {
-				d.log.Info("drained")
-			}
-			return err
-		case s := <-signals:
-			switch s {
-			case syscall.SIGUSR1: // a drain may take as long as it takes to rotate
-				d.reopenLogs()
-			case syscall.SIGTERM, syscall.SIGINT:
-				return failf(exitFailure, "ended by a second signal (%v) before the drain was over", s)
-			}
+	select {
+	case err := <-done:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return failf(exitTimeout, "drain: %w (--drain-timeout)", err)
 		}
+		if err == nil {
+			d.log.Info("drained")
+		}
+		return err
+	case s := <-stop:
+		return failf(exitFailure, "ended by a second signal (%v) before the drain was over", s)
 	}
 }
 

@@ -40,6 +40,9 @@ directory that is removed at the end.`,
 			if port < 1 || port > 65535 {
 				return failf(exitUsage, "--port must be 1 to 65535, got %d", port)
 			}
+			if err := notNegative(cmd, "drain-delay", "drain-timeout"); err != nil {
+				return err
+			}
 			opt.stderr = cmd.ErrOrStderr()
 			opt.colour = colours(cmd, opt.stderr)
 			d := demo{asked: cmd.Flags().Changed("port"), port: port, accessLog: accessLog, out: cmd.OutOrStdout()}

@@ -65,6 +65,24 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// Requirement: logs can be rotated during a drain, which may take long; a reload
+// does nothing.
+func TestSignalsWhileDraining(t *testing.T) {
+	g := newGate()
+	l := startLB(t, g, nil)
+	slow := l.slow(g)
+	l.signal(syscall.SIGTERM)
+	l.draining()
+	l.signal(syscall.SIGHUP)
+	l.signal(syscall.SIGUSR1)
+	eventually(t, "the log is opened anew", func() bool { return strings.Contains(l.stderr.String(), "access log opened anew") })
+	close(g.open)
+	if a := <-slow; a.err != nil || a.code != 200 {
+		t.Errorf("the request in flight: %+v", a)
+	}
+	l.want(exitOK, "", "drained")
+}
+
 // Requirement: a drain that takes longer than --drain-timeout ends with 6.
 func TestDrainTimeout(t *testing.T) {
 	g := newGate()

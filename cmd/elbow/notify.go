@@ -69,10 +69,10 @@ func (n *notifier) reloading() {
 
 // stop tells the last state.
 func (n *notifier) stop(s control.Status) {
-	n.enter("STOPPING=1\nSTATUS=" + summary(s))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.stopping = true
+	n.tell("STOPPING=1\nSTATUS=" + summary(s))
 }
 
 // statusInterval is how often the service manager is told anew.

@@ -22,8 +22,9 @@ command is for scripts that must know how it went.
 A reload is all or nothing. When the configuration is rejected nothing changes,
 and every error is shown.
 
-Exit codes: 0 when it is in force, 3 if it is wrong, 4 if an address cannot be
-bound, 5 if no daemon answers, 6 if it takes longer than --timeout.`,
+Exit codes: 0 when it is in force, 1 if the daemon is about to end, 3 if it is
+wrong, 4 if an address cannot be bound, 5 if no daemon answers, 6 if it takes longer
+than --timeout.`,
 		Example: `  elbow reload
   elbow validate -c new.yaml && mv new.yaml /etc/elbow/elbow.yaml && elbow reload`,
 		Args: noArgs,

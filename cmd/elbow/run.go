@@ -34,6 +34,9 @@ bound; 6 if requests were still in flight after --drain-timeout.`,
   elbow run -c elbow.yaml --drain-delay 5s`,
 		Args: noArgs,
 		RunE: action(func(cmd *cobra.Command) error {
+			if err := notNegative(cmd, "drain-delay", "drain-timeout"); err != nil {
+				return err
+			}
 			opt.stderr = cmd.ErrOrStderr()
 			opt.colour = colours(cmd, opt.stderr)
 			return runDaemon(opt)
@@ -49,6 +52,16 @@ func configFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVarP(path, "config", "c", "", "the configuration `file`")
 	cmd.MarkFlagRequired("config")
 	cmd.MarkFlagFilename("config", "yaml", "yml", "json")
+}
+
+// notNegative refuses durations below zero.
+func notNegative(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if d, err := cmd.Flags().GetDuration(name); err == nil && d < 0 {
+			return failf(exitUsage, "--%s must not be negative, got %v", name, d)
+		}
+	}
+	return nil
 }
 
 // drainFlags adds what a drain may take.

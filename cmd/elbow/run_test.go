@@ -172,6 +172,8 @@ func TestExitCodes(t *testing.T) {
 		{"status -o yaml", exitUsage, "", "table or json"},
 		{"demo --port 0", exitUsage, "", "1 to 65535"},
 		{"demo --port x", exitUsage, "", "invalid argument"},
+		{"demo --drain-timeout -1s", exitUsage, "", "--drain-timeout must not be negative, got -1s"},
+		{"run -c " + good + " --drain-delay -1s", exitUsage, "", "--drain-delay must not be negative"},
 
 		{"validate -c " + bad, exitConfig, "", bad + ":2:1: load_balancer: "},
 		{"validate -c " + filepath.Join(dir, "none.yaml"), exitConfig, "", "there is no file"},

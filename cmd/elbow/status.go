@@ -29,7 +29,7 @@ reasons and their descriptions are those of ELB's DescribeTargetHealth.
   unused       no listener uses its group
   unavailable  health checks are off
 
-Exit codes: 0, 5 if no daemon answers.`,
+Exit codes: 0, 5 if no daemon answers, 6 if it takes longer than --timeout.`,
 		Example: `  elbow status
   elbow status -o json | jq '.target_groups[].targets[] | select(.state != "healthy")'`,
 		Args: noArgs,
@@ -86,8 +86,13 @@ func writeStatus(w io.Writer, s control.Status, now time.Time, colour bool) erro
 		b.WriteByte('\n')
 		listeners.write(&b, colour)
 	}
+	var targets []*table
 	for _, g := range s.TargetGroups {
-		writeGroup(&b, g, colour)
+		targets = append(targets, targetTable(g))
+	}
+	align(targets)
+	for i, g := range s.TargetGroups {
+		writeGroup(&b, g, targets[i], colour)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -111,24 +116,28 @@ func writeConfig(b *strings.Builder, c control.ConfigStatus, now time.Time, colo
 	}
 }
 
-// writeGroup shows a target group with its targets.
-func writeGroup(b *strings.Builder, g control.TargetGroupStatus, colour bool) {
+// writeGroup shows a target group with the table of its targets.
+func writeGroup(b *strings.Builder, g control.TargetGroupStatus, targets *table, colour bool) {
 	fmt.Fprintf(b, "\n%s  %s, %s, %d of %s healthy", paint(colour, bold, "target group "+g.Name),
 		g.Protocol, g.Algorithm, g.Healthy, count(len(g.Targets), "target"))
 	if g.FailOpen {
 		b.WriteString(paint(colour, red, "; fail-open: none is healthy, so all are used"))
 	}
 	b.WriteByte('\n')
-	if len(g.Targets) == 0 {
-		return
+	if len(g.Targets) > 0 {
+		targets.write(b, colour)
 	}
+}
+
+// targetTable is the table of a group's targets.
+func targetTable(g control.TargetGroupStatus) *table {
 	t := newTable("TARGET", "ADDRESS", "ZONE", "STATE", ">OUTSTANDING", ">IDLE", "REASON", "")
 	for _, x := range g.Targets {
 		t.add(cell{text: x.ID}, cell{text: x.Address.String()}, cell{text: x.Zone}, cell{x.State, stateColour(x.State)},
 			cell{text: strconv.FormatInt(x.Outstanding, 10)}, cell{text: strconv.Itoa(x.Idle)},
 			cell{text: x.Reason}, cell{x.Description, faint})
 	}
-	t.write(b, colour)
+	return t
 }
 
 // stateColour is how a target's state looks.

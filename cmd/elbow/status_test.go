@@ -46,13 +46,13 @@ web            application  HTTP:8080  [::]:8080                      0
 target group web  HTTP, round_robin, 1 of 2 targets healthy
 TARGET       ADDRESS           ZONE  STATE      OUTSTANDING  IDLE  REASON
 10.0.0.11    10.0.0.11:80      a     healthy              7   120
-app.example  [2001:db8::1]:80        unhealthy            0     0  Target.Timeout  Request timed out
+app.example  [2001:db8::1]:80        unhealthy            0     0  Target.Timeout             Request timed out
 
 target group empty  HTTP, round_robin, 0 of 0 targets healthy
 
 target group sad  HTTP, weighted_random, 0 of 1 target healthy; fail-open: none is healthy, so all are used
-TARGET     ADDRESS       STATE      OUTSTANDING  IDLE  REASON
-10.0.0.13  10.0.0.13:80  unhealthy            0     0  Target.FailedHealthChecks  Health checks failed
+TARGET       ADDRESS           ZONE  STATE      OUTSTANDING  IDLE  REASON
+10.0.0.13    10.0.0.13:80            unhealthy            0     0  Target.FailedHealthChecks  Health checks failed
 `
 	var b strings.Builder
 	if err := writeStatus(&b, s, now, false); err != nil {

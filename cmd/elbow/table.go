@@ -11,6 +11,10 @@ import (
 type table struct {
 	right []bool // by column: numbers
 	rows  [][]cell
+
+	// By column, from align: how wide it is at least, and that it is not left out.
+	width []int
+	used  []bool
 }
 
 // cell is one word of a table with its colour.
@@ -37,17 +41,34 @@ func (t *table) add(row ...cell) { t.rows = append(t.rows, row) }
 // gap is what is between two columns.
 const gap = "  "
 
-// write writes the table, in colour if on. Columns that are empty in all rows are
-// left out.
-func (t *table) write(w io.Writer, on bool) error {
-	width := make([]int, len(t.right))
-	used := make([]bool, len(t.right))
+// align gives tables that have the same heading the same columns.
+func align(tables []*table) {
+	for i := 1; i < len(tables); i++ {
+		tables[i].width, tables[i].used = tables[i-1].columns()
+	}
+	for _, t := range tables {
+		t.width, t.used = tables[len(tables)-1].columns()
+	}
+}
+
+// columns returns how wide each column is, and whether any row has something in it.
+func (t *table) columns() (width []int, used []bool) {
+	width, used = make([]int, len(t.right)), make([]bool, len(t.right))
+	copy(width, t.width)
+	copy(used, t.used)
 	for i, row := range t.rows {
 		for j, c := range row {
 			width[j] = max(width[j], utf8.RuneCountInString(c.text))
 			used[j] = used[j] || i > 0 && c.text != ""
 		}
 	}
+	return width, used
+}
+
+// write writes the table, in colour if on. Columns that are empty in all rows are
+// left out.
+func (t *table) write(w io.Writer, on bool) error {
+	width, used := t.columns()
 	var b strings.Builder
 	for _, row := range t.rows {
 		var line strings.Builder
