@@ -11,7 +11,7 @@ import (
 	"github.com/elbow-lb/elbow/internal/metrics"
 )
 
-// Env is what Compile needs from around it. The two metrics functions may be
+// Env is what Compile needs from around it. The three metrics functions may be
 // nil, and so may Resolve.
 type Env struct {
 	// NewTargetState makes the state of a target that the previous snapshot
@@ -19,11 +19,12 @@ type Env struct {
 	// again with what is known of it, return the state it drains with.
 	NewTargetState func(Key, *config.TargetGroup, *config.Target) *TargetState
 
-	// ListenerMetrics and GroupMetrics return the counters to use. They are
-	// called for every listener and group of every snapshot, so they must
-	// return the same counters for the same name.
+	// ListenerMetrics, GroupMetrics and TargetMetrics return the counters to
+	// use. They are called for every listener, group and target of every
+	// snapshot, so they must return the same counters for the same labels.
 	ListenerMetrics func(*config.Listener) *metrics.Listener
 	GroupMetrics    func(*config.TargetGroup) *metrics.Group
+	TargetMetrics   func(Key, *config.Target) *metrics.Target
 
 	// Resolve returns the addresses last known for the DNS name of a target,
 	// in any order. It must not wait for the network.
@@ -98,7 +99,7 @@ func (c *compiler) group(tg *config.TargetGroup) {
 			}
 			seen[addr] = true
 			key := Key{Group: tg.Name, Addr: addr}
-			g.Targets = append(g.Targets, &Target{
+			target := &Target{
 				Key:   key,
 				Addr:  addr,
 				Name:  addr.String(),
@@ -106,7 +107,11 @@ func (c *compiler) group(tg *config.TargetGroup) {
 				Zone:  t.Zone,
 				State: c.state(key, tg, t),
 				Group: g,
-			})
+			}
+			if c.env.TargetMetrics != nil {
+				target.Metrics = c.env.TargetMetrics(key, t)
+			}
+			g.Targets = append(g.Targets, target)
 		}
 	}
 	c.next.Groups = append(c.next.Groups, g)

@@ -104,8 +104,9 @@ func (g *Group) Refresh() {
 
 // FailOpen tells whether the group has targets but none that is known to be
 // well, so that work goes to all of them. With cross-zone load balancing off it
-// tells whether that is so in any zone.
-func (g *Group) FailOpen() bool { return g.eligible.Load().failOpen }
+// tells whether that is so in any zone. A group that no load balancer uses gets
+// no work.
+func (g *Group) FailOpen() bool { return len(g.LoadBalancers) > 0 && g.eligible.Load().failOpen }
 
 // Counts returns how many targets were in which state at the last Refresh.
 func (g *Group) Counts() Counts { return g.eligible.Load().counts }

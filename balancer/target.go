@@ -30,6 +30,10 @@ type Target struct {
 	Zone  int            // index into Model.Zones, or config.NoZone
 	State *TargetState
 	Group *Group
+
+	// Metrics are not the State's: their labels have the zone, which a
+	// configuration may change.
+	Metrics *metrics.Target
 }
 
 // TargetState is what outlives snapshots about a target. All snapshots that
@@ -46,14 +50,13 @@ type TargetState struct {
 	_           [cacheLine - 8]byte
 
 	// Immutable once the state is published, but for what they point to.
-	Conns   *connpool.Pool
-	Metrics *metrics.Target
+	Conns *connpool.Pool
 
 	// Health is written on health edges, by whoever owns the Cell then.
 	Health health.Cell
 
 	// Whole lines only: the next object in memory begins with its Outstanding.
-	_ [cacheLine - 24]byte
+	_ [cacheLine - 16]byte
 }
 
 // cacheLine is the unit in which processors share memory, in bytes.

@@ -57,7 +57,7 @@ func appendELB(dst []byte, r *Record, s *stamper) []byte {
 	dst = append(dst, '"')
 	dst = appendQuoted(dst, view(r.Classification), maxWord)
 	dst = appendQuoted(dst, view(r.ClassificationReason), maxWord)
-	dst = appendBare(dst, r.ConnTraceID)
+	dst = appendPart(append(dst, ' '), r.ConnTraceID, maxWord)
 	dst = appendQuoted(dst, r.TransformedHost, maxHost)
 	dst = appendQuoted(dst, r.TransformedURI, maxURI)
 	dst = appendQuoted(dst, view(r.TransformStatus), maxWord)

@@ -92,7 +92,7 @@ func appendJSON(dst []byte, r *Record, s *stamper) []byte {
 	dst = append(dst, `,"classification_reason":`...)
 	dst = appendJSONWord(dst, r.ClassificationReason)
 	dst = append(dst, `,"conn_trace_id":`...)
-	dst = appendJSONWord(dst, r.ConnTraceID)
+	dst = appendJSONField(dst, r.ConnTraceID, maxWord)
 	dst = append(dst, `,"transformed_host":`...)
 	dst = appendJSONField(dst, r.TransformedHost, maxHost)
 	dst = append(dst, `,"transformed_uri":`...)

@@ -85,13 +85,13 @@ func forwarded() Record {
 		ELBStatus: 200, TargetStatus: 200, ReceivedBytes: 0, SentBytes: 57,
 		Method: []byte("GET"), Host: []byte("www.example.com"), Port: 443, URI: []byte("/"), Protocol: "HTTP/1.1",
 		UserAgent: []byte("curl/7.46.0"), SSLCipher: "ECDHE-RSA-AES128-GCM-SHA256", SSLProtocol: "TLSv1.2",
-		TargetGroup:  "my-targets",
+		TargetGroup:  "targetgroup/my-targets/73e2d6bc24d8a067",
 		TraceID:      []byte("Root=1-58337281-1d84f3d73c47ec4e58577259"),
 		DomainName:   "www.example.com",
 		ChosenCert:   "www",
 		RulePriority: 1,
 		Actions:      "authenticate,forward",
-		ConnTraceID:  "TID_1234abcd5678ef901234abcd5678ef90",
+		ConnTraceID:  []byte("TID_1234abcd5678ef901234abcd5678ef90"),
 		Node:         netip.MustParseAddr("10.0.1.4"),
 	}
 }
@@ -111,7 +111,7 @@ func TestELBLine(t *testing.T) {
 	r := forwarded()
 	f("forwarded", r, `https 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 `+
 		`0.086 0.048 0.037 200 200 0 57 "GET https://www.example.com:443/ HTTP/1.1" "curl/7.46.0" `+
-		`ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 my-targets "Root=1-58337281-1d84f3d73c47ec4e58577259" "www.example.com" "www" `+
+		`ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 targetgroup/my-targets/73e2d6bc24d8a067 "Root=1-58337281-1d84f3d73c47ec4e58577259" "www.example.com" "www" `+
 		`1 2018-07-02T22:22:48.364000Z "authenticate,forward" "-" "-" "10.0.0.1:80" "200" "-" "-" `+
 		`TID_1234abcd5678ef901234abcd5678ef90 "-" "-" "-" 10.0.1.4`)
 
@@ -155,7 +155,7 @@ func TestJSONLine(t *testing.T) {
 		`"elb_status_code":200,"target_status_code":200,"received_bytes":0,"sent_bytes":57,` +
 		`"request_method":"GET","request_scheme":"https","request_host":"www.example.com","request_port":443,"request_uri":"/",` +
 		`"request_protocol":"HTTP/1.1","user_agent":"curl/7.46.0","ssl_cipher":"ECDHE-RSA-AES128-GCM-SHA256","ssl_protocol":"TLSv1.2",` +
-		`"target_group_arn":"my-targets","trace_id":"Root=1-58337281-1d84f3d73c47ec4e58577259","domain_name":"www.example.com",` +
+		`"target_group_arn":"targetgroup/my-targets/73e2d6bc24d8a067","trace_id":"Root=1-58337281-1d84f3d73c47ec4e58577259","domain_name":"www.example.com",` +
 		`"chosen_cert_arn":"www","matched_rule_priority":1,"request_creation_time":"2018-07-02T22:22:48.364000Z",` +
 		`"actions_executed":"authenticate,forward","redirect_url":null,"error_reason":null,"target_port_list":["10.0.0.1:80"],` +
 		`"target_status_code_list":[200],"classification":null,"classification_reason":null,` +
@@ -188,7 +188,7 @@ func TestLimits(t *testing.T) {
 		s := string(long)
 		r := Record{
 			ELB: s, Protocol: s, SSLCipher: s, SSLProtocol: s, TargetGroup: s, DomainName: s, ChosenCert: s, Actions: s, ErrorReason: s,
-			Classification: s, ClassificationReason: s, ConnTraceID: s, TransformStatus: s,
+			Classification: s, ClassificationReason: s, ConnTraceID: long, TransformStatus: s,
 			Method: long, Host: long, URI: long, UserAgent: long, TraceID: long, RedirectURL: long, TransformedHost: long, TransformedURI: long,
 			Client: netip.MustParseAddrPort("[2001:db8:1111:2222:3333:4444:5555:6666]:65535"),
 			Target: netip.MustParseAddrPort("[2001:db8:1111:2222:3333:4444:5555:6666]:65535"),
@@ -279,7 +279,7 @@ func FuzzLine(f *testing.F) {
 		r := Record{
 			Method: method, Host: host, URI: uri, UserAgent: agent, TraceID: []byte(word), RedirectURL: agent, TransformedHost: host,
 			TransformedURI: uri, ELB: word, Protocol: word, SSLCipher: word, SSLProtocol: word, TargetGroup: word, DomainName: word,
-			ChosenCert: word, Actions: word, ErrorReason: word, Classification: word, ClassificationReason: word, ConnTraceID: word,
+			ChosenCert: word, Actions: word, ErrorReason: word, Classification: word, ClassificationReason: word, ConnTraceID: []byte(word),
 			TransformStatus: word,
 		}
 		line := appendELB(nil, &r, new(stamper))

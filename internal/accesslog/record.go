@@ -54,9 +54,9 @@ const Fields = 34
 // time; callers start from Reset.
 type Record struct {
 	Type         Type
-	Time         int64 // when the response was generated, or a WebSocket closed; Unix time in ns
-	CreationTime int64 // when the request's first byte came; Unix time in ns
-	ELB          string
+	Time         int64          // when the response was generated, or a WebSocket closed; Unix time in ns
+	CreationTime int64          // when the request's first byte came; Unix time in ns
+	ELB          string         // the end of its ARN: app/NAME/ID
 	Client       netip.AddrPort // the peer of the connection
 	Target       netip.AddrPort // also gives target:port_list
 
@@ -80,7 +80,7 @@ type Record struct {
 	UserAgent    []byte
 	SSLCipher    string
 	SSLProtocol  string
-	TargetGroup  string
+	TargetGroup  string // the end of its ARN: targetgroup/NAME/ID
 	TraceID      []byte // the X-Amzn-Trace-Id header
 	DomainName   string // SNI
 	ChosenCert   string // or "session-reused"
@@ -91,7 +91,7 @@ type Record struct {
 
 	Classification       string // Acceptable, Ambiguous or Severe
 	ClassificationReason string
-	ConnTraceID          string // TID_ and 32 hexadecimal digits
+	ConnTraceID          []byte // TID_ and 32 hexadecimal digits
 
 	TransformedHost []byte
 	TransformedURI  []byte
@@ -140,9 +140,10 @@ func (r *Record) room(growth int) int {
 	n += min(growth*len(r.UserAgent), maxUserAgent)
 	n += min(growth*len(r.TraceID), maxTraceID)
 	n += min(growth*len(r.RedirectURL), maxRedirect)
+	n += min(growth*len(r.ConnTraceID), maxWord)
 	for _, s := range [...]*string{
 		&r.ELB, &r.Protocol, &r.SSLCipher, &r.SSLProtocol, &r.TargetGroup, &r.DomainName, &r.ChosenCert, &r.Actions,
-		&r.ErrorReason, &r.Classification, &r.ClassificationReason, &r.ConnTraceID, &r.TransformStatus,
+		&r.ErrorReason, &r.Classification, &r.ClassificationReason, &r.TransformStatus,
 	} {
 		n += min(growth*len(*s), maxWord)
 	}

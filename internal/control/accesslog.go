@@ -93,12 +93,25 @@ func (c *Controller) droppedLocked() uint64 {
 	return n
 }
 
-// ReopenLogs opens the access log file anew, for log rotation.
+// ReopenLogs opens the access log file anew, for log rotation. It may wait for a
+// disk that stalls, and holds nothing meanwhile that a reload or a drain needs.
 func (c *Controller) ReopenLogs() error {
-	c.change.Lock()
-	defer c.change.Unlock()
-	if c.access == nil {
-		return nil
+	for {
+		l := c.accessLog()
+		if l == nil {
+			return nil
+		}
+		// One that was replaced meanwhile is closed. What replaced it may have
+		// been opened before the rotation.
+		if err := l.Reopen(); err == nil || c.accessLog() == l {
+			return err
+		}
 	}
-	return c.access.Reopen()
+}
+
+// accessLog returns the access log in use, or nil.
+func (c *Controller) accessLog() *accesslog.Log {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.access
 }

@@ -70,18 +70,17 @@ type Controller struct {
 	access   *accesslog.Log   // written with change held as well
 	retiring []*accesslog.Log // were replaced, and are about to be closed
 	dropped  uint64           // lines, by the logs closed so far
-	last     Attempt          // the last attempt to load a configuration
-	applied  time.Time
+	last     attempt          // the last one to load a configuration
+	loaded   time.Time        // when the last one that succeeded was
+	applied  time.Time        // when the configuration in force took effect
 	closed   bool
 	draining bool
 }
 
-// Attempt says how an attempt to load a configuration ended.
-type Attempt struct {
-	Time        time.Time
-	OK          bool
-	Diagnostics config.Diagnostics // what is wrong with the file; nil if something else failed
-	Err         error
+// attempt says how an attempt to load a configuration ended.
+type attempt struct {
+	time time.Time
+	err  error // nil if it succeeded
 }
 
 // New builds a data plane without a configuration. Close ends it.
@@ -112,7 +111,7 @@ func New(opt Options) (*Controller, error) {
 		Version: opt.Version, Commit: opt.Commit, Reasons: application.Reasons(),
 	})
 	c.metrics.OnScrape(c.scrape)
-	c.server = application.NewServer(c.engine.Start(), c.live, func(value any, stack []byte) {
+	c.server = application.NewServer(c.engine.Epoch, c.live, func(value any, stack []byte) {
 		c.log.Error("panic while serving a connection, which was closed; please report it",
 			zap.Any("panic", value), zap.ByteString("stack", stack))
 	})
@@ -134,7 +133,8 @@ func New(opt Options) (*Controller, error) {
 }
 
 // Reload reads the configuration and makes it take effect, or changes nothing
-// and says why. The Diagnostics are nil unless the file itself is wrong.
+// and says why: the error is config.Diagnostics if the file is wrong, a
+// *BindError, ErrEnding, or that of opening the access log.
 func (c *Controller) Reload(ctx context.Context) error {
 	c.change.Lock()
 	defer c.change.Unlock()
@@ -146,31 +146,33 @@ func (c *Controller) Reload(ctx context.Context) error {
 	if c.live.Load() == nil {
 		stays = "" // the first one, at the start
 	}
-	a := Attempt{Time: c.opt.Clock.Now(), Diagnostics: diags}
+	a := attempt{time: c.opt.Clock.Now()}
+	unchanged := false
 	switch {
 	case m == nil:
-		a.Err = diags
+		a.err = diags
 		for _, d := range diags {
 			c.log.Error(d.Message, zap.Stringer("at", d.Position), zap.String("path", d.Path))
 		}
 		c.log.Error("configuration refused"+stays, zap.Int("errors", len(diags)))
 	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash:
-		a.OK = true
+		unchanged = true
 		c.log.Info("configuration unchanged", zap.String("hash", m.Hash))
 	default:
-		a.Err = c.applyLocked(ctx, m)
-		a.OK = a.Err == nil
-		if a.Err != nil {
-			c.log.Error("configuration cannot take effect"+stays, zap.Error(a.Err))
+		if a.err = c.applyLocked(ctx, m); a.err != nil {
+			c.log.Error("configuration cannot take effect"+stays, zap.Error(a.err))
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = a
-	if a.OK {
-		c.applied = a.Time
+	if a.err == nil {
+		c.loaded = a.time
+		if !unchanged {
+			c.applied = a.time
+		}
 	}
-	return a.Err
+	return a.err
 }
 
 // ErrEnding is what Reload returns once the process is about to end.
@@ -253,20 +255,22 @@ func (c *Controller) forget(prev *balancer.Snapshot) {
 // env is what compiling needs from around it.
 func (c *Controller) env(m *config.Model) balancer.Env {
 	return balancer.Env{
-		NewTargetState: func(k balancer.Key, g *config.TargetGroup, t *config.Target) *balancer.TargetState {
-			zone := ""
-			if t.Zone != config.NoZone {
-				zone = m.Zones[t.Zone].Name
-			}
+		NewTargetState: func(k balancer.Key, _ *config.TargetGroup, _ *config.Target) *balancer.TargetState {
 			return &balancer.TargetState{
-				Conns:   connpool.New(k.Addr, c.engine.Loops(), connpool.Options{MaxIdle: 1024, IdleTimeout: time.Minute}),
-				Metrics: c.metrics.Target(k.Group, k.Addr.String(), zone),
+				Conns: connpool.New(k.Addr, c.engine.Loops(), connpool.Options{MaxIdle: 1024, IdleTimeout: time.Minute}),
 			}
 		},
 		ListenerMetrics: func(l *config.Listener) *metrics.Listener {
 			return c.metrics.Listener(l.LoadBalancer.Name, listenerLabel(l))
 		},
 		GroupMetrics: func(g *config.TargetGroup) *metrics.Group { return c.metrics.Group(g.Name) },
+		TargetMetrics: func(k balancer.Key, t *config.Target) *metrics.Target {
+			zone := ""
+			if t.Zone != config.NoZone {
+				zone = m.Zones[t.Zone].Name
+			}
+			return c.metrics.Target(k.Group, k.Addr.String(), zone)
+		},
 		Resolve: func(name string) []netip.Addr {
 			addrs, _ := c.resolver.Lookup(name)
 			return addrs
@@ -349,7 +353,7 @@ func (c *Controller) retainMetrics(s *balancer.Snapshot) {
 		keep[g.Metrics] = true
 	}
 	for t := range s.Targets() {
-		keep[t.State.Metrics] = true
+		keep[t.Metrics] = true
 	}
 	c.metrics.Retain(func(e any) bool { return keep[e] })
 }

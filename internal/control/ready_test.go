@@ -15,8 +15,8 @@ import (
 	"github.com/elbow-lb/elbow/internal/resolve"
 )
 
-// TestReadyDuringReload checks that neither readiness nor status waits for a
-// reload that waits for DNS.
+// TestReadyDuringReload checks that neither readiness nor status nor the rotation
+// of logs waits for a reload that waits for DNS.
 func TestReadyDuringReload(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dns, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -62,6 +62,9 @@ target_groups: [{name: web, protocol: HTTP, port: 1, targets: [{id: %s}]}]
 	}
 	if s := c.Status(); !c.Ready() || !s.Ready || s.Config.Generation != 1 {
 		t.Errorf("during a reload: ready %v, %+v", c.Ready(), s.Config)
+	}
+	if err := c.ReopenLogs(); err != nil {
+		t.Error(err)
 	}
 	select {
 	case err := <-reloaded:

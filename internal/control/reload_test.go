@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/internal/clock"
 )
 
 func TestReload(t *testing.T) {
@@ -346,6 +349,66 @@ func TestScrapeLints(t *testing.T) {
 	problems()
 	if got := l.series("elbow_healthy_hosts", `"web"`); len(got) != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestZoneChanges gives a target another zone: its series have it, its state stays.
+func TestZoneChanges(t *testing.T) {
+	a := newTarget(t, "a", "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(a.addr)
+	l := newLab(t, Options{})
+	in := func(zone string) string {
+		return l.listener("{type: forward, target_group: web}") + fmt.Sprintf(
+			"  - {name: web, protocol: HTTP, port: 80, targets: [{id: 127.0.0.1, port: %s, zone: %s}]}\nzones: [{name: east}, {name: west}]\n", port, zone)
+	}
+	l.must(in("east"))
+	c := l.dial()
+	c.get("/", 200, "a")
+	state := l.Snapshot().Groups[0].Targets[0].State
+	l.must(in("west"))
+	c.get("/", 200, "a")
+	if l.Snapshot().Groups[0].Targets[0].State != state {
+		t.Error("the target lost its state")
+	}
+	l.await("the request is counted", func() bool { return l.engine.Busy() == 0 })
+	if got := l.series(`"east"`); len(got) != 0 {
+		t.Errorf("of the old zone: %v", got)
+	}
+	for _, name := range []string{"elbow_target_requests_total", "elbow_target_health"} {
+		if got := l.series(name, `"west"`); len(got) != 1 || !strings.Contains(got[0], "value:1") {
+			t.Errorf("of the new zone: %v", got)
+		}
+	}
+}
+
+// TestStatusLists: what is empty is an empty list, for jq and its like.
+func TestStatusLists(t *testing.T) {
+	l := newLab(t, Options{})
+	f := func(when string) {
+		t.Helper()
+		b, err := json.Marshal(l.Status())
+		if err != nil || strings.Contains(string(b), "null") {
+			t.Errorf("%s: %v %s", when, err, b)
+		}
+	}
+	f("before the first configuration")
+	l.must(l.listener("{type: forward, target_group: web}") + "  - {name: web, protocol: HTTP, port: 80, targets: []}\n")
+	f("without targets")
+}
+
+// TestUnchanged: a reload that finds nothing new does not make the configuration
+// in force younger.
+func TestUnchanged(t *testing.T) {
+	l := newLab(t, Options{Clock: clock.NewFake(time.Unix(2e9, 0))})
+	text := l.listener(`{type: fixed-response, status_code: "200"}`) + group("web", "127.0.0.1:9")
+	l.must(text)
+	l.opt.Clock.(*clock.Fake).Advance(time.Hour)
+	l.must(text)
+	if s := l.Status().Config; s.Generation != 1 || !s.LastOK || s.Applied.Unix() != 2e9 || s.LastAttempt.Unix() != 2e9+3600 {
+		t.Errorf("%+v", s)
+	}
+	if got := l.series("elbow_config_last_reload_success_timestamp_seconds", "value:2.0000036e+09"); len(got) != 1 {
+		t.Errorf("%v", l.series("elbow_config_last_reload_success_timestamp_seconds"))
 	}
 }
 

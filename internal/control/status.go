@@ -79,11 +79,13 @@ func (c *Controller) Status() Status {
 		Version: c.opt.Version, Started: c.started, Draining: c.draining,
 		Connections: c.engine.Conns(),
 		Config: ConfigStatus{
-			Applied: c.applied, LastAttempt: c.last.Time, LastOK: c.last.OK,
+			Applied: c.applied, LastAttempt: c.last.time, LastOK: c.last.err == nil && !c.last.time.IsZero(),
 		},
+		// Programs that read them want lists, also where there is nothing.
+		LoadBalancers: []LoadBalancerStatus{}, TargetGroups: []TargetGroupStatus{},
 	}
-	if c.last.Err != nil {
-		st.Config.LastError = c.last.Err.Error()
+	if c.last.err != nil {
+		st.Config.LastError = c.last.err.Error()
 	}
 	c.mu.Unlock()
 	s := c.live.Load()
@@ -95,10 +97,12 @@ func (c *Controller) Status() Status {
 	byLB := map[*config.LoadBalancer]int{}
 	for i, lb := range s.Model.LoadBalancers {
 		byLB[lb] = i
-		st.LoadBalancers = append(st.LoadBalancers, LoadBalancerStatus{Name: lb.Name, Type: lb.Type.String()})
+		st.LoadBalancers = append(st.LoadBalancers, LoadBalancerStatus{
+			Name: lb.Name, Type: lb.Type.String(), Listeners: []ListenerStatus{},
+		})
 	}
 	for _, l := range s.Listeners {
-		ls := ListenerStatus{Name: l.Name, Protocol: l.Config.Protocol.String(), Port: l.Config.Port, Rules: len(l.Actions)}
+		ls := ListenerStatus{Name: l.Name, Protocol: l.Config.Protocol.String(), Port: l.Config.Port, Addresses: []netip.AddrPort{}, Rules: len(l.Actions)}
 		for _, b := range s.Binds {
 			if b != nil && b.Listener == l {
 				ls.Addresses = append(ls.Addresses, b.Addr)
@@ -117,7 +121,7 @@ func groupStatus(s *balancer.Snapshot, g *balancer.Group) TargetGroupStatus {
 	n := g.Counts()
 	gs := TargetGroupStatus{
 		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
-		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(),
+		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(), Targets: []TargetStatus{},
 	}
 	for _, t := range g.Targets {
 		d := t.State.Health.Detail()
@@ -155,15 +159,13 @@ func (c *Controller) Snapshot() *balancer.Snapshot { return c.live.Load() }
 // scrape emits the gauges that are read rather than counted.
 func (c *Controller) scrape(e metrics.Emitter) {
 	c.mu.Lock()
-	last, applied, dropped := c.last, c.applied, c.droppedLocked()
+	last, loaded, dropped := c.last, c.loaded, c.droppedLocked()
 	c.mu.Unlock()
-	ok := 0.0
-	if last.OK {
-		ok = 1
+	if !last.time.IsZero() {
+		e.Emit(metrics.ConfigReloadSuccessful, oneIf(last.err == nil))
 	}
-	e.Emit(metrics.ConfigReloadSuccessful, ok)
-	if !applied.IsZero() {
-		e.Emit(metrics.ConfigReloadSuccessTime, float64(applied.UnixMilli())/1e3)
+	if !loaded.IsZero() {
+		e.Emit(metrics.ConfigReloadSuccessTime, float64(loaded.UnixMilli())/1e3)
 	}
 	e.Emit(metrics.AccessLogDropped, float64(dropped))
 	s := c.live.Load()
@@ -176,12 +178,20 @@ func (c *Controller) scrape(e metrics.Emitter) {
 		n := g.Counts()
 		e.Emit(metrics.HealthyHosts, float64(n.Healthy), g.Name)
 		e.Emit(metrics.UnhealthyHosts, float64(n.Unhealthy), g.Name)
+		e.Emit(metrics.FailOpen, oneIf(g.FailOpen()), g.Name)
 		for _, t := range g.Targets {
-			m := t.State.Metrics
+			m := t.Metrics
 			state, _ := t.State.Health.Load()
 			e.Emit(metrics.TargetHealth, 1, m.Group, m.Name, m.Zone, state.String())
 			e.Emit(metrics.OutstandingRequests, float64(t.State.Outstanding.Load()), m.Group, m.Name, m.Zone)
 			e.Emit(metrics.IdleConnections, float64(t.State.Conns.Idle()), m.Group, m.Name, m.Zone)
 		}
 	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -90,7 +90,7 @@ var (
 	sentBytes = &Metric{"elbow_sent_bytes_total", KindCounter, listenerLabels,
 		"Bytes sent to clients.", "ProcessedBytes (its sent part)"}
 	refusedRequests = &Metric{"elbow_refused_requests_total", KindCounter, []string{"reason"},
-		"Requests and connections refused, by reason, over all listeners.", ""}
+		"Requests that were refused or that failed, by the reason that the access log gives, over all listeners.", ""}
 
 	groupRequests = &Metric{"elbow_target_group_requests_total", KindCounter, groupLabels,
 		"Requests for which a target of this group was chosen.", "RequestCount (by TargetGroup)"}
@@ -102,12 +102,12 @@ var (
 	groupTLSErrors = &Metric{"elbow_target_group_tls_errors_total", KindCounter, groupLabels,
 		"TLS handshakes with targets that failed.", "TargetTLSNegotiationErrorCount"}
 	groupRetries = &Metric{"elbow_target_group_retries_total", KindCounter, groupLabels,
-		"Requests sent once more on a fresh connection, because the first was closed before it answered.", ""}
+		"Attempts at requests that got no answer and were made again, on a fresh connection or with another target.", ""}
 	groupResponseTime = &Metric{"elbow_target_group_response_time_seconds", KindHistogram, groupLabels,
 		"Time from when the request left the load balancer until the target started to answer.", "TargetResponseTime"}
 
 	targetRequests = &Metric{"elbow_target_requests_total", KindCounter, targetLabels,
-		"Requests for which this target was chosen.", "RequestCountPerTarget"}
+		"Requests for which this target was chosen; one that went to another after it had failed counts for both.", "RequestCountPerTarget"}
 	targetResponses = &Metric{"elbow_target_responses_total", KindCounter, with(targetLabels, "class"),
 		"Responses of this target, by class (2xx, 3xx, 4xx, 5xx).",
 		"HTTPCode_Target_2XX_Count, HTTPCode_Target_3XX_Count, HTTPCode_Target_4XX_Count, HTTPCode_Target_5XX_Count"}
@@ -116,7 +116,7 @@ var (
 	targetTLSErrors = &Metric{"elbow_target_tls_errors_total", KindCounter, targetLabels,
 		"TLS handshakes with this target that failed.", "TargetTLSNegotiationErrorCount"}
 	targetRetries = &Metric{"elbow_target_retries_total", KindCounter, targetLabels,
-		"Requests to this target sent once more on a fresh connection.", ""}
+		"Attempts at this target that got no answer and were made again, there or with another target.", ""}
 	targetResponseTime = &Metric{"elbow_target_response_time_seconds", KindSummary, targetLabels,
 		"Time until this target started to answer; the buckets are per target group.", "TargetResponseTime"}
 )
@@ -128,6 +128,8 @@ var (
 		"Targets that are healthy.", "HealthyHostCount"} // target_group
 	UnhealthyHosts = &Metric{"elbow_unhealthy_hosts", KindGauge, groupLabels,
 		"Targets that are unhealthy.", "UnHealthyHostCount"} // target_group
+	FailOpen = &Metric{"elbow_target_group_fail_open", KindGauge, groupLabels,
+		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but none is healthy, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
 	TargetHealth = &Metric{"elbow_target_health", KindGauge, with(targetLabels, "state"),
 		"Always 1; the state label is the target's health: initial, healthy, unhealthy, draining, unused or unavailable.",
 		"HealthyHostCount and UnHealthyHostCount (by AvailabilityZone, when summed by zone)"} // target_group, target, zone, state
@@ -137,13 +139,13 @@ var (
 		"Connections to this target that wait for the next request.", ""} // target_group, target, zone
 
 	ConfigGeneration = &Metric{"elbow_config_generation", KindGauge, nil,
-		"How many configurations have been applied since the start.", ""}
+		"How often since the start a configuration, or a change of the addresses that its names have, took effect.", ""}
 	ConfigInfo = &Metric{"elbow_config_info", KindGauge, []string{"hash"},
 		"Always 1; the hash label is that of the configuration in force.", ""} // hash
 	ConfigReloadSuccessful = &Metric{"elbow_config_last_reload_successful", KindGauge, nil,
 		"1 when the last attempt to load a configuration succeeded, 0 when it was rejected.", ""}
 	ConfigReloadSuccessTime = &Metric{"elbow_config_last_reload_success_timestamp_seconds", KindGauge, nil,
-		"When a configuration was last applied, as Unix time.", ""}
+		"When an attempt to load a configuration last succeeded, as Unix time; also when it had not changed.", ""}
 
 	AccessLogDropped = &Metric{"elbow_access_log_dropped_lines_total", KindCounter, nil,
 		"Access log lines dropped because the log could not be written as fast as requests came.", ""}
@@ -154,7 +156,7 @@ var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
 	fixedResponses, ruleEvaluations, receivedBytes, sentBytes, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
-	HealthyHosts, UnhealthyHosts,
+	HealthyHosts, UnhealthyHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,

@@ -64,6 +64,7 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 			group := fmt.Sprint("group", g)
 			e.Emit(HealthyHosts, 2, group)
 			e.Emit(UnhealthyHosts, 1, group)
+			e.Emit(FailOpen, 0, group)
 			for i := range targetsPerGroup {
 				target := fmt.Sprintf("10.0.0.%d:80", i)
 				e.Emit(TargetHealth, 1, group, target, "a", "healthy")
@@ -281,7 +282,7 @@ func TestLint(t *testing.T) {
 func TestCardinality(t *testing.T) {
 	const listeners, groups, perGroup = 7, 5, 9
 	const targets = groups * perGroup
-	r := New(2, Options{Reasons: manyReasons(27)})
+	r := New(2, Options{Reasons: manyReasons(MaxReasons)})
 	for i := range listeners {
 		l := r.Listener("web", fmt.Sprint("HTTP:", i))
 		for status := range 600 {
@@ -311,7 +312,7 @@ func TestCardinality(t *testing.T) {
 			}
 		}
 	}
-	limit := 60 + 25*listeners + 30*groups + 15*targets
+	limit := 100 + 25*listeners + 30*groups + 15*targets
 	if series > limit {
 		t.Errorf("%d series, at most %d", series, limit)
 	}
@@ -339,7 +340,7 @@ func TestCardinality(t *testing.T) {
 			process++
 		}
 	}
-	if process > 60 {
+	if process > 100 {
 		t.Errorf("%d series of the process", process)
 	}
 }

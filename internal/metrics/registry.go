@@ -20,8 +20,7 @@ type Options struct {
 	// Reasons names the refusal codes, from 0 on: Reasons[3] is the reason
 	// label of what ListenerShard.Refused[3] counts. An empty name is a code
 	// that is not exported. At most MaxReasons, without duplicates. Each name
-	// is one series of the 60 that the process may have; the others leave room
-	// for 27.
+	// is one of the 100 series that the process may have.
 	Reasons []string
 }
 
@@ -81,7 +80,7 @@ func New(shards int, opts Options) *Registry {
 	}
 	r.reg.MustRegister(
 		// The memory statistics of the Go collector are 24 series, a good part
-		// of the budget of 60; the four below are those that people look at.
+		// of the budget of 100; the four below are those that people look at.
 		collectors.NewGoCollector(
 			collectors.WithGoCollectorMemStatsMetricsDisabled(),
 			collectors.WithGoCollectorRuntimeMetrics(goRuntimeMetrics),

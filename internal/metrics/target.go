@@ -19,7 +19,7 @@ type GroupShard struct {
 	Requests         Counter // requests for which a target of the group was chosen (RequestCount by TargetGroup)
 	ConnectionErrors Counter // connections to targets that failed (TargetConnectionErrorCount)
 	TLSErrors        Counter // TLS handshakes with targets that failed (TargetTLSNegotiationErrorCount)
-	Retries          Counter // requests sent once more on a fresh connection
+	Retries          Counter // attempts without an answer that were made again
 	codes            [len(targetClasses)]Counter
 
 	// ResponseTime is the time from when the request left until the first byte
@@ -61,7 +61,7 @@ type TargetShard struct {
 	Requests         Counter // requests for which this target was chosen (RequestCountPerTarget)
 	ConnectionErrors Counter // connections that failed
 	TLSErrors        Counter // TLS handshakes that failed
-	Retries          Counter // requests sent once more on a fresh connection
+	Retries          Counter // attempts here without an answer that were made again
 	codes            [len(targetClasses)]Counter
 	responseTime     Counter // nanoseconds
 	responses        Counter // observations in responseTime

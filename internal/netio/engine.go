@@ -113,11 +113,13 @@ func (e *Engine) Nanotime() int64 {
 	return int64(e.clock.Now().Sub(e.start))
 }
 
-// Time converts an engine time to a wall-clock time.
-func (e *Engine) Time(nano int64) time.Time { return e.start.Add(time.Duration(nano)) }
-
-// Start is the wall-clock time of engine time 0.
-func (e *Engine) Start() time.Time { return e.start }
+// Epoch is the Unix time, in nanoseconds, of engine time 0 as the wall clock has
+// it now. It changes when the wall clock is set, and while the machine sleeps,
+// which engine time does not count: who shows times to people asks now and then.
+func (e *Engine) Epoch() int64 {
+	now := e.clock.Now() // one reading of both clocks
+	return now.UnixNano() - int64(now.Sub(e.start))
+}
 
 // pick returns the loop with the fewest connections, starting somewhere else
 // each time.

@@ -51,7 +51,7 @@ func newRig(t testing.TB, conf string, target net.Addr) *rig {
 		t.Fatal(err)
 	}
 	r.reg = metrics.New(1, metrics.Options{Reasons: application.Reasons()})
-	r.server = application.NewServer(r.engine.Start(), &r.live, func(v any, stack []byte) {
+	r.server = application.NewServer(r.engine.Epoch, &r.live, func(v any, stack []byte) {
 		if r.panics.Add(-1) < 0 {
 			t.Errorf("panic: %v\n%s", v, stack)
 		}
@@ -97,14 +97,16 @@ func (r *rig) env() balancer.Env {
 	return balancer.Env{
 		NewTargetState: func(k balancer.Key, g *config.TargetGroup, _ *config.Target) *balancer.TargetState {
 			s := &balancer.TargetState{
-				Conns:   connpool.New(k.Addr, 1, connpool.Options{MaxIdle: 64, IdleTimeout: time.Minute}),
-				Metrics: r.reg.Target(k.Group, k.Addr.String(), ""),
+				Conns: connpool.New(k.Addr, 1, connpool.Options{MaxIdle: 64, IdleTimeout: time.Minute}),
 			}
 			s.Health.Store(health.Status{State: health.StateHealthy})
 			return s
 		},
 		ListenerMetrics: func(l *config.Listener) *metrics.Listener { return r.reg.Listener(l.LoadBalancer.Name, "HTTP") },
 		GroupMetrics:    func(g *config.TargetGroup) *metrics.Group { return r.reg.Group(g.Name) },
+		TargetMetrics: func(k balancer.Key, _ *config.Target) *metrics.Target {
+			return r.reg.Target(k.Group, k.Addr.String(), "")
+		},
 	}
 }
 

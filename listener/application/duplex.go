@@ -198,6 +198,7 @@ func (x *exchange) keepInput(b []byte) {
 	}
 	x.end += copy(x.buf[x.end:], b)
 	x.drained = false
+	x.next = x.worker.Now
 }
 
 // stepDown takes response bytes from the target and gives them to the client.
@@ -207,7 +208,7 @@ func (d *duplex) stepDown() (bool, Outcome) {
 		n, s := x.conn.TryWrite(x.vec[0])
 		switch s {
 		case netio.OK:
-			x.headSent = true
+			x.replying()
 			x.sentBytes += int64(n)
 			if x.vec[0] = x.vec[0][n:]; len(x.vec[0]) == 0 {
 				x.vec = x.vec[1:]

@@ -48,10 +48,12 @@ type exchange struct {
 	payload  []byte // body bytes that came with the head
 	consumed int    // bytes of buf that the request took, from start
 	bodyDone bool
-	closing  bool // the client's connection ends after the response
-	first    int64
+	closing  bool  // the client's connection ends after the response
+	first    int64 // when its first byte came
+	next     int64 // when that of the request behind its relayed body did; else 0
 	sent     int64 // when the request went to the target
 	answered int64 // when the target's response began
+	replied  int64 // when the first bytes of the final response had gone to the client
 
 	// The response.
 	action      *balancer.Action
@@ -93,6 +95,7 @@ type exchange struct {
 	vecArr   [32][]byte
 	pathArr  [512]byte
 	traceArr [256]byte
+	tidArr   [36]byte
 }
 
 // exchangeOf returns the exchange of w, making it on first use.
@@ -281,7 +284,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.action, x.actions, x.target, x.group = nil, "", nil, nil
 	x.status, x.targetCode, x.headSent = 0, 0, false
 	x.received, x.sentBytes = int64(n), 0
-	x.sent, x.answered = 0, 0
+	x.next, x.sent, x.answered, x.replied = 0, 0, 0, 0
 	x.redirect, x.trace, x.payload, x.detail = nil, nil, nil, ""
 	x.rechunk, x.untilClose = false, false
 	x.vec = x.vecArr[:0]
@@ -324,9 +327,12 @@ func (x *exchange) run() bool {
 	x.finish()
 	if keep {
 		x.start += x.consumed
-		if x.start == x.end {
+		switch {
+		case x.start == x.end:
 			x.shrink()
 			x.start, x.end = 0, 0
+		case x.next != 0:
+			x.first = x.next
 		}
 	}
 	return keep

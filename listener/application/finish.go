@@ -1,6 +1,7 @@
 package application
 
 import (
+	"bytes"
 	"net/http"
 	"time"
 	"unsafe"
@@ -28,10 +29,11 @@ func (x *exchange) finish() {
 
 func (x *exchange) logTo(l *accesslog.Log) {
 	now := x.worker.Refresh()
+	epoch := x.server().epochAt(now)
 	b, r, h := x.bind, &x.record, &x.req
 	*r = accesslog.Record{
-		Time:          x.unix(now),
-		CreationTime:  x.unix(x.first),
+		Time:          epoch + now,
+		CreationTime:  epoch + x.first,
 		ELB:           b.Listener.LogName,
 		Client:        x.conn.Remote(),
 		RequestTime:   accesslog.NotDispatched,
@@ -47,6 +49,8 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		RedirectURL:   x.redirect,
 		ErrorReason:   x.outcome.String(),
 		TraceID:       x.trace,
+		ConnTraceID:   x.conn.appendTraceID(x.tidArr[:0]),
+		Node:          x.conn.localAddr(),
 	}
 	if x.outcome == OutcomeTargetMalformed && x.detail != "" {
 		r.ErrorReason = x.detail
@@ -58,10 +62,7 @@ func (x *exchange) logTo(l *accesslog.Log) {
 			r.URI = originForm(h)
 		}
 		r.Host = hostOnly(h.Bytes(h.Host))
-		r.Protocol = "HTTP/1.1"
-		if h.HTTP10 {
-			r.Protocol = "HTTP/1.0"
-		}
+		r.Protocol = x.protocol()
 		if x.headLen > 0 {
 			r.UserAgent, _ = h.Get(httpmsg.FieldUserAgent)
 		}
@@ -78,11 +79,25 @@ func (x *exchange) logTo(l *accesslog.Log) {
 			r.RequestTime = x.sent - x.first
 			if x.answered > 0 {
 				r.TargetTime = x.answered - x.sent
-				r.ResponseTime = now - x.answered
+				if x.replied > 0 {
+					r.ResponseTime = x.replied - x.answered
+				}
 			}
 		}
 	}
 	l.Append(x.worker.Loop().Index, r)
+}
+
+// protocol is the version in the request line; "" where none was understood.
+func (x *exchange) protocol() string {
+	h := &x.req
+	switch {
+	case h.HTTP10:
+		return "HTTP/1.0"
+	case x.headLen == 0 && !bytes.HasPrefix(h.Buf[h.Target.Off+h.Target.Len:], lineEnd11):
+		return "" // refused before, or for, its version
+	}
+	return "HTTP/1.1"
 }
 
 // originForm is path and query of an absolute-form target, as far as it has them.

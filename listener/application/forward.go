@@ -29,19 +29,15 @@ func (x *exchange) forward(f *balancer.Forward) {
 	}
 	x.assign(target)
 	counters := x.group.Metrics.Shard(x.worker.Loop().Index)
+	x.counters.Requests.Inc()
+	counters.Requests.Inc()
 	fresh := false // the next attempt must not use an idle connection
 	for x.attempts = 1; ; x.attempts++ {
-		if x.attempts == 1 {
-			x.counters.Requests.Inc()
-			counters.Requests.Inc()
-		} else {
-			counters.Retries.Inc()
-			x.targetShard().Retries.Inc()
-		}
 		o, again := x.attempt(fresh)
 		if o == OutcomeOK {
 			break
 		}
+		failed := x.targetShard()
 		x.dropTarget()
 		if again == retryNever || x.attempts == maxAttempts || x.headSent || again == retryElsewhere && !x.elsewhere(&pick) {
 			x.countResponse(counters)
@@ -49,6 +45,8 @@ func (x *exchange) forward(f *balancer.Forward) {
 			x.fail(o)
 			return
 		}
+		counters.Retries.Inc()
+		failed.Retries.Inc()
 		fresh = true
 	}
 	x.countResponse(counters)
@@ -69,7 +67,7 @@ func (x *exchange) countResponse(group *metrics.GroupShard) {
 }
 
 func (x *exchange) targetShard() *metrics.TargetShard {
-	return x.target.State.Metrics.Shard(x.worker.Loop().Index)
+	return x.target.Metrics.Shard(x.worker.Loop().Index)
 }
 
 // assign gives the request to t.
@@ -77,6 +75,7 @@ func (x *exchange) assign(t *balancer.Target) {
 	x.target = t
 	t.State.Outstanding.Add(1)
 	x.outstanding = true
+	x.targetShard().Requests.Inc()
 }
 
 // elsewhere gives the request to another target than its last; false when
@@ -129,7 +128,6 @@ func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 	x.tconn, x.spoiled, x.interim = t, false, false
 	// What was relayed while it arrived is not at hand to be sent again.
 	whole, reused := x.bodyDone, t.Uses > 0
-	x.targetShard().Requests.Inc()
 	x.composeRequest()
 	if s := x.worker.Writev(&t.Conn, x.vec, x.attr.IdleTimeout); s != netio.OK {
 		if s == netio.TimedOut {
@@ -459,12 +457,19 @@ func (x *exchange) toClient() Outcome {
 	} else {
 		s = x.worker.Writev(&x.conn.Conn, x.vec, x.attr.IdleTimeout)
 	}
-	x.headSent = true
+	x.replying()
 	if s != netio.OK {
 		return x.clientFailed(s)
 	}
 	x.sentBytes += int64(n)
 	return OutcomeOK
+}
+
+// replying notes that something went to the client.
+func (x *exchange) replying() {
+	if !x.headSent {
+		x.headSent, x.replied = true, x.worker.Now
+	}
 }
 
 func (x *exchange) clientFailed(s netio.Status) Outcome {

@@ -111,7 +111,7 @@ func (x *exchange) appendHost(b []byte) []byte {
 	port := x.bind.Listener.Config.Port
 	switch {
 	case len(host) == 0:
-		b = appendURIHost(b, x.conn.Local().Addr())
+		b = appendURIHost(b, x.conn.localAddr())
 		if defaultPort(port) {
 			return b
 		}
@@ -184,14 +184,14 @@ func (x *exchange) appendTraceID(b []byte) []byte {
 
 func (x *exchange) appendTraceField(b []byte, name string) []byte {
 	b = append(b, name...)
-	b = appendHex(b, uint64(x.unix(x.worker.Now))/1e9, 8)
+	b = appendHex(b, uint64(x.unixNow())/1e9, 8)
 	b = append(b, '-')
 	b = appendHex(b, x.rand.Uint64(), 16)
 	return appendHex(b, x.rand.Uint64(), 8)
 }
 
-// unix is engine time t as Unix time in ns.
-func (x *exchange) unix(t int64) int64 { return x.server().epoch + t }
+// unixNow is the worker's time as Unix time in ns.
+func (x *exchange) unixNow() int64 { return x.server().epochAt(x.worker.Now) + x.worker.Now }
 
 func appendHex(b []byte, v uint64, digits int) []byte {
 	for i := digits - 1; i >= 0; i-- {

@@ -50,7 +50,7 @@ func newExchange(t *testing.T, request string) *exchange {
 	x := &exchange{
 		worker: &netio.Worker{Now: 5e9},
 		rand:   rand.NewPCG(1, 2),
-		conn:   &conn{server: &Server{epoch: 0x6a000000 * 1e9}},
+		conn:   &conn{server: NewServer(func() int64 { return 0x6a000000 * 1e9 }, nil, nil)},
 	}
 	if n, r := http1.ParseRequest([]byte(request), &x.req, nil); n == 0 {
 		t.Fatalf("%q: %v", request, r)

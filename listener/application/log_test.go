@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -31,9 +32,49 @@ func TestLogRequestLine(t *testing.T) {
 	f("GET http://h HTTP/1.1\r\nHost: other\r\n\r\n", "GET http://h:PORT/ HTTP/1.1")
 	f("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS http://h:PORT* HTTP/1.1")
 	f("GET / HTTP/1.0\r\n\r\n", "GET http://-:PORT/ HTTP/1.0")
-	f("GET /x HTTP/1.1\r\n\r\n", "GET http://-:PORT/x HTTP/1.1")            // refused: no Host
-	f("GET /x HTTP/3.0\r\nHost: h\r\n\r\n", "GET http://-:PORT/x HTTP/1.1") // refused before Host was known
+	f("GET /x HTTP/1.1\r\n\r\n", "GET http://-:PORT/x HTTP/1.1")             // refused: no Host
+	f("GET /x HTTP/3.0\r\nHost: h\r\n\r\n", "GET http://-:PORT/x -")         // refused before Host was known
+	f("GET /x HTTP/1.1\r\nHost : h\r\n\r\n", "GET http://-:PORT/x HTTP/1.1") // and after the version was
+	f("GET /x\x01 HTTP/1.1\r\n\r\n", "GET http://-:PORT- -")
 	f("\x00\r\n\r\n", "- http://-:PORT- -")
+}
+
+// TestLogOfConnection says what the log shows of a connection: a trace id of its
+// own, and our address, also where the listener takes all of them.
+func TestLogOfConnection(t *testing.T) {
+	const tid, node = 29, 33 // fields, from 0
+	target := cheapTarget(t, okResponse)
+	f := func(name, conf string) {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, conf, target)
+			for i := range 2 {
+				c := r.dial()
+				for range 2 {
+					c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+					c.response("GET")
+				}
+				c.Close()
+				r.waitLog(2 * (i + 1))
+			}
+			var ids []string
+			for _, line := range r.waitLog(4) {
+				fields := regexp.MustCompile(`"[^"]*"|[^ ]+`).FindAllString(line, -1)
+				if fields[node] != "127.0.0.1" {
+					t.Errorf("ip_address %s in %s", fields[node], line)
+				}
+				if !regexp.MustCompile(`^TID_[0-9a-f]{32}$`).MatchString(fields[tid]) {
+					t.Errorf("conn_trace_id %s in %s", fields[tid], line)
+				}
+				ids = append(ids, fields[tid])
+			}
+			if ids[0] != ids[1] || ids[2] != ids[3] || ids[1] == ids[2] {
+				t.Errorf("two requests each of two connections: %v", ids)
+			}
+		})
+	}
+	f("address", oneGroup)
+	f("all addresses", strings.Replace(oneGroup, "address: 127.0.0.1", `address: "0.0.0.0"`, 1))
+	f("all addresses, IPv6 too", strings.Replace(oneGroup, "        address: 127.0.0.1\n", "", 1))
 }
 
 // TestLogOfRefusedHead sends a request that is refused after one that is not:

@@ -81,7 +81,7 @@ func (x *exchange) beginResponse(status int) {
 		x.out = append(x.out, "Server: elbow\r\n"...)
 	}
 	x.out = append(x.out, "Date: "...)
-	x.out = appendDate(x.out, x.unix(x.worker.Now))
+	x.out = appendDate(x.out, x.unixNow())
 	x.out = append(x.out, crlf...)
 }
 
@@ -125,7 +125,7 @@ func (x *exchange) sendRedirect(r *rule.Redirect) {
 	var port [5]byte
 	host := hostOnly(x.req.Bytes(x.req.Host))
 	if len(host) == 0 {
-		host = appendURIHost(nil, x.conn.Local().Addr())
+		host = appendURIHost(nil, x.conn.localAddr())
 	}
 	in := rule.RedirectInput{
 		Protocol: protocolHTTP,

@@ -1,6 +1,9 @@
 package application
 
 import (
+	"encoding/binary"
+	"math/bits"
+	prng "math/rand/v2"
 	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
@@ -17,7 +20,11 @@ type Server struct {
 	live   *balancer.Live
 	limits *http1.Limits
 	report func(value any, stack []byte)
-	epoch  int64 // Unix time in ns of engine time 0
+	wall   func() int64 // see NewServer
+	seed   [2]uint64    // of trace ids of connections; random
+
+	epoch    atomic.Int64 // what wall said last
+	anchored atomic.Int64 // engine time at which it did
 
 	access   atomic.Pointer[accesslog.Log]
 	draining atomic.Bool
@@ -29,9 +36,27 @@ func (s *Server) Panics() uint64 { return s.panics.Load() }
 
 // NewServer returns a server that decides by what live holds. report is told
 // of panics: everything else about a request is in the access log and in
-// metrics. epoch is the time at which the engine started.
-func NewServer(epoch time.Time, live *balancer.Live, report func(value any, stack []byte)) *Server {
-	return &Server{live: live, limits: &http1.DefaultLimits, report: report, epoch: epoch.UnixNano()}
+// metrics. wall is netio.Engine.Epoch.
+func NewServer(wall func() int64, live *balancer.Live, report func(value any, stack []byte)) *Server {
+	s := &Server{live: live, limits: &http1.DefaultLimits, report: report, wall: wall}
+	s.epoch.Store(wall())
+	for i := range s.seed {
+		s.seed[i] = prng.Uint64()
+	}
+	return s
+}
+
+// anchorInterval is how long, in ns, the distance of engine time to the wall
+// clock is used before it is looked at again: the wall clock may be set, and
+// engine time stands still while the machine sleeps. Looking costs 40 ns.
+const anchorInterval = int64(time.Second)
+
+// epochAt returns the Unix time in ns of engine time 0; now is the engine time.
+func (s *Server) epochAt(now int64) int64 {
+	if last := s.anchored.Load(); now-last >= anchorInterval && s.anchored.CompareAndSwap(last, now) {
+		s.epoch.Store(s.wall())
+	}
+	return s.epoch.Load()
 }
 
 // SetAccessLog makes requests from now on be logged to l; nil stops logging.
@@ -86,6 +111,44 @@ type conn struct {
 	bind   *balancer.Bind // of the last request: what holds should the listener be removed
 	born   int64          // engine time
 	slot   int32
+
+	// What Local said, when it was asked: see localAddr.
+	local      [16]byte
+	localKnown bool
+}
+
+// localAddr is the address of ours that the client connected to. On a socket that
+// takes all addresses only the kernel knows; it is asked once.
+func (c *conn) localAddr() netip.Addr {
+	if a := c.bind.Addr.Addr(); !a.IsUnspecified() {
+		return a
+	}
+	if !c.localKnown {
+		c.local, c.localKnown = c.Local().Addr().As16(), true
+	}
+	return netip.AddrFrom16(c.local).Unmap()
+}
+
+// appendTraceID appends what ELB calls the trace id of a connection: opaque, the
+// same for all its requests, and another for each connection of the process. It
+// is worked out from what tells connections apart rather than kept: a parked one
+// is kept small.
+func (c *conn) appendTraceID(b []byte) []byte {
+	seed, remote := &c.server.seed, c.Remote()
+	addr := remote.Addr().As16()
+	who := binary.BigEndian.Uint64(addr[8:]) ^ bits.RotateLeft64(binary.BigEndian.Uint64(addr[:8]), 32)
+	socket := uint64(c.FD())<<16 | uint64(remote.Port())
+	b = append(b, "TID_"...)
+	b = appendHex(b, mix(seed[0]^uint64(c.born)), 16)
+	return appendHex(b, mix(mix(seed[1]^who)^socket), 16)
+}
+
+// mix makes each bit of its result depend on every bit of x, and no two results
+// the same (the end of SplitMix64).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // Ready is called by the loop: a parked connection has something to read.
