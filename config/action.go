@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -155,7 +154,7 @@ func (b *builder) weighted(f fields, forward *ForwardAction, l *Listener) {
 func (b *builder) forwardTo(forward *ForwardAction, n *node, path string, weight int, l *Listener) {
 	group := b.groups[n.text]
 	if group == nil {
-		b.dangling(n, path, "target group", slices.Sorted(maps.Keys(b.groups)))
+		b.dangling(n, path, "target group", b.groupNames)
 		return
 	}
 	b.used[group] = true
@@ -192,7 +191,7 @@ func (b *builder) redirect(f fields, l *Listener) *RedirectAction {
 	}
 	r.Port, portOK = f.text("port")
 	if port, valid := parseInteger(r.Port); portOK && r.Port != "#{port}" && (!valid || port < 1 || port > 65535) {
-		f.errorf("port", "must be a port from 1 to 65535 or #{port}, got %s", f.set["port"].shown())
+		f.wrong("port", "must be a port from 1 to 65535 or #{port}")
 	}
 	var hostOK, pathOK bool
 	r.Host, hostOK = b.redirectText(f, "host", redirectHost)
@@ -237,15 +236,15 @@ func (b *builder) redirectText(f fields, name string, check func(string) string)
 		if slices.Contains(allowed, p) {
 			continue
 		}
-		if n.raw != n.text {
+		if n.expanded() {
 			f.errorf(name, "may hold the placeholder %s, got %s", orList(allowed), n.shown())
 		} else {
-			f.errorf(name, "may hold the placeholder %s, not %s%s", orList(allowed), abbreviate(p), suggest(p, allowed))
+			f.errorf(name, "may hold the placeholder %s, not %s%s", orList(allowed), abbreviate(p), f.r.suggest(p, allowed))
 		}
 		return text, false
 	}
 	if problem := check(text); problem != "" {
-		f.errorf(name, "%s, got %s", problem, n.shown())
+		f.wrong(name, problem)
 		return text, false
 	}
 	return text, true
@@ -257,7 +256,7 @@ func (b *builder) fixedResponse(f fields) *FixedResponseAction {
 	if ok && f.has("status_code") {
 		n, valid := parseInteger(status)
 		if valid = valid && len(status) == 3 && (n/100 == 2 || n/100 == 4 || n/100 == 5); !valid {
-			f.errorf("status_code", "must be a status of the form 2xx, 4xx or 5xx, got %s", f.set["status_code"].shown())
+			f.wrong("status_code", "must be a status of the form 2xx, 4xx or 5xx")
 		}
 		r.StatusCode = n
 	}

@@ -145,11 +145,14 @@ func (a *Attribute) check(text string) (v attributeValue, ok bool) {
 	v.text = text
 	switch a.Kind {
 	case BooleanAttribute:
-		v.text = strings.ToLower(text)
+		v.text = booleanWord(text)
 		v.on = v.text == "true"
 		return v, v.text == "true" || v.text == "false"
 	case WordAttribute:
-		return v, slices.Contains(a.Words, text)
+		if slices.Contains(a.Words, "true") {
+			v.text = booleanWord(text)
+		}
+		return v, slices.Contains(a.Words, v.text)
 	case IntegerAttribute:
 		if slices.Contains(a.Words, text) {
 			return v, true
@@ -224,7 +227,7 @@ func readAttributes(f fields, of attributeOf, a attributeSet) {
 func readAttribute(r *reporter, p pair, path string, of attributeOf, a attributeSet) {
 	row := findAttribute(p.key.text, of)
 	if row == nil {
-		r.errorf(p.key, path, "%s", explainAttribute(p.key.text, of))
+		r.errorFunc(p.key, path, func() string { return explainAttribute(r, p.key.text, of) })
 		return
 	}
 	if !checkScalar(r, p.value, path, row.Allowed()) {
@@ -237,7 +240,7 @@ func readAttribute(r *reporter, p pair, path string, of attributeOf, a attribute
 	case !ok && row.Kind == WordAttribute && len(row.Words) == 1:
 		r.errorf(p.value, path, "is always %s for %s, got %s", row.Words[0], of, p.value.shown())
 	case !ok:
-		r.errorf(p.value, path, "must be %s, got %s%s", row.Allowed(), p.value.shown(), p.value.suggest(row.Words))
+		r.errorf(p.value, path, "must be %s, got %s%s", row.Allowed(), p.value.shown(), r.suggestFor(p.value, row.Words))
 	case unsupported && row.NotYet && def == "":
 		r.errorf(p.value, path, "is not supported yet; leave it out")
 	case unsupported && row.NotYet:
@@ -259,7 +262,7 @@ func findAttribute(key string, of attributeOf) *Attribute {
 }
 
 // explainAttribute says why a key cannot be set on a resource.
-func explainAttribute(key string, of attributeOf) string {
+func explainAttribute(r *reporter, key string, of attributeOf) string {
 	var candidates, elsewhere []string
 	for i := range registry {
 		row := &registry[i]
@@ -274,7 +277,7 @@ func explainAttribute(key string, of attributeOf) string {
 	if elsewhere = slices.Compact(elsewhere); len(elsewhere) > 0 {
 		return fmt.Sprintf("does not belong to %s; it belongs to %s", of, orList(elsewhere))
 	}
-	hint := suggest(key, candidates)
+	hint := r.suggest(key, candidates)
 	if hint == "" && !attributeKey.MatchString(key) {
 		hint = "; a key is made of letters, digits, dots and underscores"
 	}
@@ -298,7 +301,11 @@ func (a *Attribute) owners() string {
 		s += " with protocol " + orList(names)
 	}
 	if len(a.TargetTypes) > 0 {
-		s += " with target type " + a.TargetTypes[0].String()
+		var names []string
+		for _, t := range a.TargetTypes {
+			names = append(names, t.String())
+		}
+		s += " with target type " + orList(names)
 	}
 	return s
 }

@@ -86,3 +86,52 @@ type attributeSetValue struct {
 	group    TargetGroupAttributes
 	listener ListenerAttributes
 }
+
+// Booleans may be written as YAML writes them, and in no other way.
+func TestBooleanWords(t *testing.T) {
+	const text = `version: 1
+load_balancers: [{name: a, attributes: {load_balancing.cross_zone.enabled: True, routing.http.preserve_host_header.enabled: BOOL},
+  listeners: [{port: 80, default_actions: [{type: forward, target_group: g, stickiness: {enabled: False}}]}]}]
+target_groups: [{name: g, port: 80, health_check: {enabled: FALSE}}]
+`
+	m, errs := Parse("lb.yaml", []byte(strings.Replace(text, "BOOL", "TRUE", 1)), nil)
+	if errs != nil || !m.LoadBalancers[0].Attributes.PreserveHostHeader || m.TargetGroups[0].HealthCheck.Enabled {
+		t.Errorf("got %v", errs)
+	}
+	if _, errs := Parse("lb.yaml", []byte(strings.Replace(text, "BOOL", "tRUE", 1)), nil); len(errs) != 1 {
+		t.Errorf("tRUE: got %v", errs)
+	}
+}
+
+// The rows of one key for the resources that ELB tells apart.
+func TestAttributeRows(t *testing.T) {
+	f := func(key string, of attributeOf, want string) {
+		t.Helper()
+		got := "none"
+		if row := findAttribute(key, of); row != nil {
+			got = row.Default
+			if row.Kind == WordAttribute && len(row.Words) == 1 {
+				got += " always"
+			}
+		}
+		if got != want {
+			t.Errorf("%s of %s, target type %s: %s, want %s", key, of, of.targetType, got, want)
+		}
+	}
+	group := func(lb LoadBalancerType, p Protocol, target TargetType) attributeOf {
+		return attributeOf{owner: OfTargetGroup, lbType: lb, protocol: p, targetType: target}
+	}
+	f("deregistration_delay.timeout_seconds", group(Application, HTTP, TargetIP), "300")
+	f("deregistration_delay.timeout_seconds", group(Application, HTTP, TargetLambda), "none")
+	f("lambda.multi_value_headers.enabled", group(Application, HTTP, TargetLambda), "false")
+	f("lambda.multi_value_headers.enabled", group(Application, HTTP, TargetIP), "none")
+	f("waf.http2.traffic_inspection_behavior", group(Application, HTTP, TargetIP), " always")
+	f("preserve_client_ip.enabled", group(Network, TCP, TargetIP), "false")
+	f("preserve_client_ip.enabled", group(Network, TCP, TargetInstance), "true")
+	f("preserve_client_ip.enabled", group(Network, UDP, TargetIP), "true always")
+	f("preserve_client_ip.enabled", group(Network, UDP, TargetInstance), "true always")
+	f("deregistration_delay.connection_termination.enabled", group(Network, TCP, TargetIP), "false")
+	f("deregistration_delay.connection_termination.enabled", group(Network, UDP, TargetIP), "true")
+	f("target_health_state.unhealthy.connection_termination.enabled", group(Network, TCP, TargetIP), "true")
+	f("target_health_state.unhealthy.connection_termination.enabled", group(Network, UDP, TargetIP), "false always")
+}

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 )
 
 // listenerAt is a listener with its place, whose port and address are good.
@@ -13,12 +12,10 @@ type listenerAt struct {
 	path string
 }
 
-// bind is one address and port that is listened on.
+// bind is who listens on an address and port, for messages.
 type bind struct {
-	addr netip.Addr // unspecified: all addresses
-	what string     // who listens, for messages
+	what string
 	node *node
-	path string
 }
 
 // Binds returns the addresses that a listener listens on: its own or, without
@@ -29,8 +26,12 @@ func (m *Model) Binds(l *Listener) []netip.Addr {
 		return []netip.Addr{l.Address}
 	}
 	var addrs []netip.Addr
-	for i, z := range m.Zones {
-		if len(l.LoadBalancer.Zones) == 0 || slices.Contains(l.LoadBalancer.Zones, i) {
+	if zones := l.LoadBalancer.Zones; len(zones) > 0 {
+		for _, i := range zones {
+			addrs = append(addrs, m.Zones[i].Addresses...)
+		}
+	} else {
+		for _, z := range m.Zones {
 			addrs = append(addrs, z.Addresses...)
 		}
 	}
@@ -40,42 +41,77 @@ func (m *Model) Binds(l *Listener) []netip.Addr {
 	return addrs
 }
 
-// overlaps tells whether two binds of the same port get in each other's way.
-// The unspecified IPv6 address takes IPv4 connections as well.
-func overlaps(a, b netip.Addr) bool {
-	if a == b {
-		return true
+// portBinds are the addresses of one port that are listened on, by what an
+// address can get in the way of. The unspecified IPv6 address takes IPv4
+// connections as well.
+type portBinds struct {
+	addrs      map[netip.Addr]*bind
+	first      *bind // of all
+	first4     *bind // of IPv4
+	all6, all4 *bind // of the unspecified addresses
+}
+
+// clash returns what already listens where addr would, or nil.
+func (p *portBinds) clash(addr netip.Addr) *bind {
+	switch {
+	case p.all6 != nil:
+		return p.all6
+	case addr.IsUnspecified() && addr.Is6():
+		return p.first
+	case addr.IsUnspecified():
+		return p.first4
+	case addr.Is4() && p.all4 != nil:
+		return p.all4
 	}
-	for _, pair := range [2][2]netip.Addr{{a, b}, {b, a}} {
-		all, other := pair[0], pair[1]
-		if all.IsUnspecified() && (all.Is6() || other.Is4()) {
-			return true
-		}
+	return p.addrs[addr]
+}
+
+func (p *portBinds) add(addr netip.Addr, b *bind) {
+	p.addrs[addr] = b
+	if p.first == nil {
+		p.first = b
 	}
-	return false
+	if addr.Is4() && p.first4 == nil {
+		p.first4 = b
+	}
+	switch {
+	case addr.IsUnspecified() && addr.Is4():
+		p.all4 = b
+	case addr.IsUnspecified():
+		p.all6 = b
+	}
 }
 
 // checkBinds reports listeners that would listen on the same address and port.
 func (b *builder) checkBinds() {
-	taken := map[uint16][]bind{}
-	if listen := b.model.Admin.Listen; listen.IsValid() {
-		n := b.doc.root.lookup("admin")
-		taken[listen.Port()] = []bind{{addr: listen.Addr(), what: "the admin API", node: n, path: "admin.listen"}}
+	ports := map[uint16]*portBinds{}
+	at := func(port uint16) *portBinds {
+		if ports[port] == nil {
+			ports[port] = &portBinds{addrs: map[netip.Addr]*bind{}}
+		}
+		return ports[port]
 	}
+	if listen := b.model.Admin.Listen; listen.IsValid() {
+		at(listen.Port()).add(listen.Addr(), &bind{what: "the admin API", node: b.doc.root.lookup("admin")})
+	}
+	total := 0
 	for _, l := range b.listeners {
-		mine := b.model.Binds(l.Listener)
-		clash := false
-		for _, addr := range mine {
-			for _, other := range taken[l.Port] {
-				if !clash && overlaps(addr, other.addr) {
-					clash = true
-					b.errorf(l.node, l.path, "listens on %s, which %s at %s does, too; give one another port or address",
-						bindName(addr, l.Port), other.what, other.node.position())
-				}
+		addrs := b.model.Binds(l.Listener)
+		if total += len(addrs); total > MaxBinds {
+			b.errorf(l.node, l.path, "all listeners together may listen on at most %d addresses and ports; with this one it is more", MaxBinds)
+			return
+		}
+		p := at(l.Port)
+		for _, addr := range addrs {
+			if other := p.clash(addr); other != nil {
+				b.errorf(l.node, l.path, "listens on %s, which %s at %s does, too; give one another port or address",
+					bindName(addr, l.Port), other.what, other.node.position())
+				break
 			}
 		}
-		for _, addr := range mine {
-			taken[l.Port] = append(taken[l.Port], bind{addr: addr, what: "the listener", node: l.node, path: l.path})
+		mine := &bind{what: "the listener", node: l.node}
+		for _, addr := range addrs {
+			p.add(addr, mine)
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // documentObject is the top level of a configuration.
@@ -21,7 +24,7 @@ var documentObject = &object{
 		{name: "security_groups", kind: listValue, notYet: true, doc: "Who may connect."},
 		{name: "instances", kind: listValue, notYet: true, doc: "What the ids of instance targets stand for."},
 		{name: "include", kind: listValue, item: &field{kind: textValue, format: "a file or a pattern such as conf.d/*.yaml"},
-			doc: "Files to read as well, as paths or patterns relative to this file; those that match a pattern are read in lexical order. Lists of several files are joined, everything else may be set once."},
+			doc: "Files to read as well, as paths or patterns relative to this file; those that match a pattern are read in lexical order, without names that start with a dot. Lists of several files are joined, everything else may be set once."},
 		{name: "admin", kind: objectValue, object: adminObject, doc: "Where the admin API listens."},
 		{name: "access_log", kind: objectValue, object: accessLogObject, doc: "Where requests are logged."},
 		{name: "log", kind: objectValue, object: logObject, doc: "How the daemon's own log looks."},
@@ -41,9 +44,19 @@ type builder struct {
 	// unusable are groups with an error that makes judging their use idle.
 	unusable map[*TargetGroup]bool
 	used     map[*TargetGroup]bool
-	groupAt  map[*TargetGroup]*node
+	groupAt  map[*TargetGroup]placed
+	// The names of zones and groups in order, for messages; to be called once
+	// all are known.
+	zoneNames, groupNames func() []string
 
 	listeners []listenerAt // for checkBinds
+	regexSize int          // of all regular expressions so far, see MaxRegexSize
+}
+
+// placed is where a resource stands.
+type placed struct {
+	node *node
+	path string
 }
 
 // Build checks the document and returns its Model, or all that is wrong with
@@ -57,8 +70,10 @@ func (d *Document) Build() (*Model, Diagnostics) {
 		groups:   map[string]*TargetGroup{},
 		unusable: map[*TargetGroup]bool{},
 		used:     map[*TargetGroup]bool{},
-		groupAt:  map[*TargetGroup]*node{},
+		groupAt:  map[*TargetGroup]placed{},
 	}
+	b.zoneNames = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(b.zones)) })
+	b.groupNames = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(b.groups)) })
 	if d.root != nil {
 		b.document(d.root)
 	}
@@ -112,7 +127,7 @@ func (b *builder) name(f fields, valid func(string) string) (string, bool) {
 		return "", false
 	}
 	if problem := valid(name); problem != "" {
-		f.errorf("name", "%s, got %s", problem, f.set["name"].shown())
+		f.wrong("name", problem)
 		return "", false
 	}
 	return name, true
@@ -135,27 +150,30 @@ func resourceName(s string) string {
 }
 
 // dangling reports a reference to something that does not exist.
-func (b *builder) dangling(n *node, path, what string, known []string) {
+func (b *builder) dangling(n *node, path, what string, names func() []string) {
 	if b.doc.broken {
 		return // it may be in the part that could not be read
 	}
-	const most = 8
-	hint := n.suggest(known)
-	switch {
-	case hint != "":
-	case len(known) == 0:
-		hint = "; there are none"
-	case len(known) <= most:
-		hint = "; those that exist: " + strings.Join(known, ", ")
-	}
-	b.errorf(n, path, "there is no %s called %s%s", what, n.shown(), hint)
+	b.errorFunc(n, path, func() string {
+		const most = 8
+		known := names()
+		hint := b.suggestFor(n, known)
+		switch {
+		case hint != "":
+		case len(known) == 0:
+			hint = "; there are none"
+		case len(known) <= most:
+			hint = "; those that exist: " + strings.Join(known, ", ")
+		}
+		return fmt.Sprintf("there is no %s called %s%s", what, n.shown(), hint)
+	})
 }
 
 // warnUnused warns about target groups that nothing forwards to.
 func (b *builder) warnUnused() {
 	for _, g := range b.model.TargetGroups {
-		if !b.used[g] && b.groupAt[g] != nil {
-			b.warnf(b.groupAt[g], "target_groups["+g.Name+"]", "no listener forwards to this target group; its targets are unused and not checked")
+		if at := b.groupAt[g]; !b.used[g] {
+			b.warnf(at.node, at.path, "no listener forwards to this target group; its targets are unused and not checked")
 		}
 	}
 }

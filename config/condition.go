@@ -1,11 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
-	rsyntax "regexp/syntax"
 	"strings"
 	"unicode/utf8"
 )
@@ -80,17 +77,17 @@ func (b *builder) condition(n *node, path string) (Condition, bool) {
 	case HTTPHeader:
 		name, nameOK := f.text("http_header_name")
 		if problem := headerName(name); nameOK && problem != "" {
-			f.errorf("http_header_name", "%s, got %s", problem, f.set["http_header_name"].shown())
+			f.wrong("http_header_name", problem)
 		}
 		c.HeaderName = name
 		return c, b.patterns(f, &c, visible, true) && nameOK
 	case HTTPRequestMethod:
-		return c, b.values(f, "values", func(n *node, text string) string {
+		return c, b.values(f, "values", func(text string) string {
 			c.Values = append(c.Values, text)
 			return method(text)
 		})
 	case SourceIP:
-		return c, b.values(f, "values", func(n *node, text string) string {
+		return c, b.values(f, "values", func(text string) string {
 			network, problem := parseNetwork(text)
 			c.Networks = append(c.Networks, network)
 			return problem
@@ -116,7 +113,7 @@ func (b *builder) queryText(q fields, name string) string {
 	}
 	text, ok := q.text(name)
 	if problem := visible(text); ok && problem != "" {
-		q.errorf(name, "%s, got %s", problem, q.set[name].shown())
+		q.wrong(name, problem)
 	}
 	return text
 }
@@ -129,40 +126,24 @@ func (b *builder) patterns(f fields, c *Condition, check func(string) string, fo
 		f.errorf("regex_values", "a condition has either values or regex_values; remove one, or make two conditions")
 		return false
 	case f.has("regex_values"):
-		return b.values(f, "regex_values", func(n *node, text string) string {
-			expression := text
-			if fold {
-				expression = "(?i:" + text + ")"
-			}
-			// Compiled twice so that a text such as "a)(b" is refused.
-			_, err := regexp.Compile(text)
-			if err == nil {
-				var re *regexp.Regexp
-				if re, err = regexp.Compile(expression); err == nil {
-					c.Regexes = append(c.Regexes, re)
-					return ""
-				}
-			}
-			problem := "must be a regular expression of RE2"
-			var syntax *rsyntax.Error
-			if errors.As(err, &syntax) {
-				problem += " (" + syntax.Code.String() + ")"
-			}
+		return b.values(f, "regex_values", func(text string) string {
+			re, problem := b.regex(text, fold)
+			c.Regexes = append(c.Regexes, re)
 			return problem
 		})
 	case !f.has("values"):
 		f.errorf("values", "values is missing: a condition has values or regex_values")
 		return false
 	}
-	return b.values(f, "values", func(n *node, text string) string {
+	return b.values(f, "values", func(text string) string {
 		c.Values = append(c.Values, text)
 		return check(text)
 	})
 }
 
 // values reads a list of texts, handing each to take, which says what is wrong
-// with it. A hint that quotes the text must stand in parentheses at the end.
-func (b *builder) values(f fields, name string, take func(n *node, text string) string) bool {
+// with it (see wrong).
+func (b *builder) values(f fields, name string, take func(text string) string) bool {
 	items, ok := f.some(name)
 	spec := f.spec(name).item
 	want := "text"
@@ -175,11 +156,8 @@ func (b *builder) values(f fields, name string, take func(n *node, text string) 
 			ok = false
 			continue
 		}
-		if problem := take(n, n.text); problem != "" {
-			if n.raw != n.text {
-				problem, _, _ = strings.Cut(problem, " (")
-			}
-			b.errorf(n, path, "%s, got %s", problem, n.shown())
+		if problem := take(n.text); problem != "" {
+			wrong(&b.reporter, n, path, problem)
 			ok = false
 		}
 	}

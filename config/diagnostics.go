@@ -88,15 +88,50 @@ type reporter struct {
 	errors   Diagnostics
 	warnings []Diagnostic
 	dropped  int // errors beyond MaxDiagnostics
+	compared int // names that suggest compared with others
 }
 
 // errorf reports an error at n, which may be nil where there is no place.
 func (r *reporter) errorf(n *node, path, format string, args ...any) {
-	if len(r.errors) >= MaxDiagnostics {
+	if r.full() {
 		r.dropped++
 		return
 	}
 	r.errors = append(r.errors, diagnose(n, path, fmt.Sprintf(format, args...)))
+}
+
+// errorFunc is errorf for a message that is work to make: it is made only if it
+// is shown.
+func (r *reporter) errorFunc(n *node, path string, message func() string) {
+	if r.full() {
+		r.dropped++
+		return
+	}
+	r.errorf(n, path, "%s", message())
+}
+
+// full tells whether further errors are counted but not shown.
+func (r *reporter) full() bool { return len(r.errors) >= MaxDiagnostics }
+
+// maxCompared bounds how many names suggest compares in all: there may be
+// MaxDiagnostics unknown names, and many thousands that they could mean.
+const maxCompared = 200_000
+
+// suggest is the function suggest for as long as it does not take too long.
+func (r *reporter) suggest(name string, candidates []string) string {
+	if r.compared += len(candidates); r.full() || r.compared > maxCompared {
+		return ""
+	}
+	return suggest(name, candidates)
+}
+
+// suggestFor is suggest for the text of a scalar. What ${…} stands for is not
+// compared, as a suggestion would tell about it.
+func (r *reporter) suggestFor(n *node, candidates []string) string {
+	if n.expanded() {
+		return ""
+	}
+	return r.suggest(n.text, candidates)
 }
 
 // warnf reports something that does not stop the configuration.

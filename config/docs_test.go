@@ -88,9 +88,12 @@ A default or message holds no ` + "`}`" + `. Any other ` + "`$`" + ` stays as it
 ## Bounds
 
 `)
-	fmt.Fprintf(&b, "A file may have %d MiB, all files together %d MiB. There may be %d files, included %d deep. Lists and maps nest up to\n"+
-		"%d deep. The aliases of a file stand for up to %d values. A file named by `${file:…}` may have %d MiB; all `${…}` together\nproduce up to %d MiB.\n",
-		MaxFileSize>>20, MaxTotalSize>>20, MaxFiles, MaxIncludeDepth, MaxDepth, MaxAliasNodes, MaxValueFileSize>>20, MaxExpansion>>20)
+	fmt.Fprintf(&b, "A file may have %d MiB, all files together %d MiB and %d of the marks that separate values: `,` `[` `{` count twice;\n"+
+		"`:` `&` `!`, the `-` of an item, `?` and the `#` of a comment count once. There may be %d files, included %d deep. Lists and maps nest\n"+
+		"up to %d deep. The aliases of a file stand for up to %d values. A file named by `${file:…}` may have %d MiB; all `${…}` together\n"+
+		"produce up to %d MiB. There may be %d zones, %d addresses and ports that are listened on, and regular expressions that compile\nto %d MiB.\n",
+		MaxFileSize>>20, MaxTotalSize>>20, MaxMarks, MaxFiles, MaxIncludeDepth, MaxDepth, MaxAliasNodes, MaxValueFileSize>>20, MaxExpansion>>20,
+		MaxZones, MaxBinds, MaxRegexSize>>20)
 
 	seen := map[string]bool{}
 	var write func(o *object)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // LookupEnv looks up an environment variable; os.LookupEnv is one.
@@ -29,14 +30,21 @@ type LookupEnv = func(name string) (value string, set bool)
 type expander struct {
 	r        *reporter
 	env      LookupEnv
-	files    bool              // whether ${file:…} may read
-	contents map[string]string // of the files read, by path
-	order    []string          // their paths in the order of reading
-	produced int               // bytes all expansions produced so far
+	files    bool                 // whether ${file:…} may read
+	values   map[string]valueFile // of ${file:…}, by path
+	order    []string             // their paths in the order of reading
+	produced int                  // bytes all expansions produced so far
+}
+
+// valueFile is what a file that ${file:…} names holds, or why it cannot be read:
+// it is read once, whatever comes of it.
+type valueFile struct {
+	text string
+	err  error
 }
 
 // expand replaces n.text. It reports what it cannot expand and marks n bad.
-func (e *expander) expand(n *node, path string) {
+func (e *expander) expand(n *node, path func() string) {
 	if !strings.Contains(n.raw, "$") {
 		return
 	}
@@ -67,14 +75,14 @@ func (e *expander) expand(n *node, path string) {
 			err = fmt.Errorf("${ is not closed; write } after the name, or $${ for the two characters ${")
 		case strings.Contains(body, "${"):
 			err = fmt.Errorf("${…} cannot be nested")
-		default:
+		case e.produced <= MaxExpansion:
 			value, err = e.lookup(body, n.source.dir)
 		}
 		if e.produced += len(value); err == nil && e.produced > MaxExpansion {
 			err = fmt.Errorf("all ${…} together produce more than %d MiB", MaxExpansion>>20)
 		}
 		if err != nil {
-			e.r.errorf(n, path, "%v", err)
+			e.r.errorf(n, path(), "%v", err)
 			n.bad = true
 			return
 		}
@@ -131,20 +139,25 @@ func (e *expander) file(name, dir string) (string, error) {
 		return "", fmt.Errorf("${file:} names no file; write ${file:path}")
 	}
 	path := resolvePath(name, dir)
-	if content, done := e.contents[path]; done {
-		return content, nil
+	v, done := e.values[path]
+	switch {
+	case done:
+	case len(e.order) >= MaxFiles:
+		v.err = fmt.Errorf("more than %d files are named", MaxFiles)
+	default:
+		var data []byte
+		data, v.err = readRegular(path, shownPath(path), MaxValueFileSize)
+		v.text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+		if e.values == nil {
+			e.values = map[string]valueFile{}
+		}
+		e.values[path] = v
+		e.order = append(e.order, path)
 	}
-	data, err := readRegular(path, MaxValueFileSize)
-	if err != nil {
-		return "", fmt.Errorf("${file:%s}: %w", abbreviate(name), err)
+	if v.err != nil {
+		return "", fmt.Errorf("${file:%s}: %w", abbreviate(name), v.err)
 	}
-	content := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	if e.contents == nil {
-		e.contents = map[string]string{}
-	}
-	e.contents[path] = content
-	e.order = append(e.order, path)
-	return content, nil
+	return v.text, nil
 }
 
 // resolvePath returns a path that a configuration says, relative to the
@@ -156,45 +169,46 @@ func resolvePath(path, dir string) string {
 	return filepath.Join(dir, path)
 }
 
-// readRegular reads a regular file of at most limit bytes. It refuses pipes and
-// devices, which could block for ever.
-func readRegular(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
+// readRegular reads a regular file of at most limit bytes, which messages call
+// shown. It refuses pipes and devices, which could block for ever; it looks at
+// what it has opened, which nobody can replace by one.
+func readRegular(path, shown string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, plainError(err)
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory", path)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, plainError(err)
+		return nil, fileError(err, shown)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, fileError(err, shown)
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a directory", shown)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", shown)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, plainError(err)
+		return nil, fileError(err, shown)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d MiB, the most that is read", path, limit>>20)
+		return nil, fmt.Errorf("%s is larger than %d MiB, the most that is read", shown, limit>>20)
 	}
 	return data, nil
 }
 
-// plainError words the usual file errors for people.
-func plainError(err error) error {
-	var p *fs.PathError
-	if !errors.As(err, &p) {
-		return err
-	}
+// fileError words an error about a file, which messages call shown, for people.
+func fileError(err error, shown string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no file %s", p.Path)
+		return fmt.Errorf("there is no file %s", shown)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by this user", p.Path)
+		return fmt.Errorf("%s may not be read by this user", shown)
 	}
-	return err
+	// The error of a path names the path once more, as it is.
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%s: %w", shown, err)
 }

@@ -9,7 +9,7 @@ func expandText(text string, env LookupEnv) (string, Diagnostics) {
 	r := &reporter{}
 	e := expander{r: r, env: env}
 	n := &node{source: &source{name: "lb.yaml"}, line: 1, column: 1, raw: text, text: text}
-	e.expand(n, "x")
+	e.expand(n, func() string { return "x" })
 	if n.bad != (len(r.errors) > 0) {
 		panic("bad without an error, or an error without bad")
 	}

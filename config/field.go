@@ -135,17 +135,19 @@ func readFields(r *reporter, n *node, path string, o *object, extra func(name st
 		spec := o.field(name)
 		switch {
 		case spec == nil:
-			hint := ""
-			if extra != nil {
-				hint = extra(name)
-			}
-			if hint == "" {
-				hint = suggest(name, o.names())
-			}
-			if hint == "" {
-				hint = "; it has " + strings.Join(o.names(), ", ")
-			}
-			r.errorf(p.key, f.at(abbreviate(name)), "%s has no field of this name%s", withArticle(o.name), hint)
+			r.errorFunc(p.key, f.at(abbreviate(name)), func() string {
+				hint := ""
+				if extra != nil {
+					hint = extra(name)
+				}
+				if hint == "" {
+					hint = r.suggest(name, o.names())
+				}
+				if hint == "" {
+					hint = "; it has " + strings.Join(o.names(), ", ")
+				}
+				return withArticle(o.name) + " has no field of this name" + hint
+			})
 		case spec.notYet:
 			r.errorf(p.key, f.at(name), "is not supported yet")
 		default:
@@ -197,6 +199,19 @@ func (f fields) errorf(name, format string, args ...any) {
 	f.r.errorf(f.place(name), f.at(name), format, args...)
 }
 
+// wrong reports a problem with the value of a field, which must be set.
+func (f fields) wrong(name, problem string) { wrong(f.r, f.set[name], f.at(name), problem) }
+
+// wrong reports a problem with the value of a scalar. What quotes from the value
+// must follow "; it holds" or stand in parentheses at the end.
+func wrong(r *reporter, n *node, path, problem string) {
+	if n.expanded() {
+		problem, _, _ = strings.Cut(problem, "; it holds")
+		problem, _, _ = strings.Cut(problem, " (")
+	}
+	r.errorf(n, path, "%s, got %s", problem, n.shown())
+}
+
 // spec returns the table entry of a field. Asking for one that is not in the
 // table is a mistake in this package.
 func (f fields) spec(name string) *field {
@@ -223,11 +238,13 @@ func checkScalar(r *reporter, n *node, path, want string) bool {
 	case n.bad:
 		return false
 	case n.kind == nullNode:
-		hint := ""
-		if strings.Contains(n.source.line(n.line)+n.source.line(n.line-1), "#{") {
-			hint = `; a text that starts with # must be quoted, or it is a comment`
-		}
-		r.errorf(n, path, "has no value; it must be %s, or leave the line out%s", want, hint)
+		r.errorFunc(n, path, func() string {
+			hint := ""
+			if strings.Contains(n.source.line(n.line)+n.source.line(n.line-1), "#{") {
+				hint = "; a text that starts with # must be quoted, or it is a comment"
+			}
+			return fmt.Sprintf("has no value; it must be %s, or leave the line out%s", want, hint)
+		})
 		return false
 	case n.kind != scalarNode:
 		r.errorf(n, path, "must be %s, got %s", want, n.kind)
@@ -295,7 +312,7 @@ func integerRange(spec *field) string {
 // 1_000, 1e3) are refused: YAML versions disagree on what they mean.
 func parseInteger(s string) (int, bool) {
 	digits := strings.TrimPrefix(s, "-")
-	if digits == "" || len(digits) > 9 || digits != "0" && digits[0] == '0' {
+	if digits == "" || len(digits) > 9 || digits[0] == '0' && s != "0" {
 		return 0, false
 	}
 	for i := range len(digits) {
@@ -318,14 +335,26 @@ func (f fields) boolean(name string) (bool, bool) {
 }
 
 func checkBoolean(r *reporter, n *node, path string) (bool, bool) {
-	switch n.text {
-	case "true", "True", "TRUE":
+	switch booleanWord(n.text) {
+	case "true":
 		return true, true
-	case "false", "False", "FALSE":
+	case "false":
 		return false, true
 	}
 	r.errorf(n, path, "must be true or false, got %s", n.shown())
 	return false, false
+}
+
+// booleanWord is "true" or "false" for what YAML takes for these, and any other
+// text as it is.
+func booleanWord(text string) string {
+	switch text {
+	case "True", "TRUE":
+		return "true"
+	case "False", "FALSE":
+		return "false"
+	}
+	return text
 }
 
 // choice returns a field that takes one of a few words. A word that is known
@@ -336,12 +365,12 @@ func (f fields) choice(name string) (string, bool) {
 	if !ok || n == nil {
 		return spec.def, ok
 	}
-	return n.text, checkChoice(f.r, n, f.at(name), spec.values)
+	return booleanWord(n.text), checkChoice(f.r, n, f.at(name), spec.values)
 }
 
 func checkChoice(r *reporter, n *node, path string, values []choice) bool {
 	for _, v := range values {
-		if v.word != n.text {
+		if v.word != booleanWord(n.text) {
 			continue
 		}
 		if v.notYet {
@@ -349,17 +378,8 @@ func checkChoice(r *reporter, n *node, path string, values []choice) bool {
 		}
 		return !v.notYet
 	}
-	r.errorf(n, path, "must be %s, got %s%s", orList(words(values)), n.shown(), n.suggest(words(values)))
+	r.errorf(n, path, "must be %s, got %s%s", orList(words(values)), n.shown(), r.suggestFor(n, words(values)))
 	return false
-}
-
-// suggest is suggest for the text of a scalar. What ${…} stands for is not
-// compared, as a suggestion would tell about it.
-func (n *node) suggest(candidates []string) string {
-	if n.raw != n.text {
-		return ""
-	}
-	return suggest(n.text, candidates)
 }
 
 // list returns the items of a list field.
@@ -408,13 +428,24 @@ func readUnion(r *reporter, n *node, path string, u *union) (f fields, tag strin
 	for _, v := range u.variants {
 		all = append(all, choice{word: v.tag, notYet: v.notYet})
 	}
-	if n.kind != mapNode {
+	switch {
+	case n.bad:
+		return f, "", false
+	case n.kind != mapNode:
 		r.errorf(n, path, "must be a map with %s: %s, got %s", u.tag, orList(words(all)), n.kind)
 		return f, "", false
 	}
 	t := n.lookup(u.tag)
 	if t == nil {
-		r.errorf(n, path, "%s is missing: it must be %s", u.tag, orList(words(all)))
+		r.errorFunc(n, path, func() string {
+			hint := ""
+			for _, p := range n.pairs[:min(len(n.pairs), len(u.variants[0].fields))] {
+				if r.suggest(p.key.text, []string{u.tag}) != "" {
+					hint = fmt.Sprintf(`; is that what "%s" means?`, abbreviate(p.key.text))
+				}
+			}
+			return fmt.Sprintf("%s is missing: it must be %s%s", u.tag, orList(words(all)), hint)
+		})
 		return f, "", false
 	}
 	at := fields{path: path}.at(u.tag)
@@ -456,7 +487,7 @@ func (n *node) lookup(key string) *node {
 // else by its index.
 func itemPath(list string, i int, n *node, key string) string {
 	if key != "" && n.kind == mapNode {
-		if v := n.lookup(key); v != nil && v.kind == scalarNode && v.raw == v.text && isLabel(v.text) {
+		if v := n.lookup(key); v != nil && v.kind == scalarNode && !v.expanded() && isLabel(v.text) {
 			if key == "name" {
 				return list + "[" + v.text + "]"
 			}

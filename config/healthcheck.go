@@ -70,7 +70,7 @@ func (b *builder) healthCheck(f fields, group *TargetGroup) {
 	}
 	path, ok := h.text("path")
 	if problem := requestPath(path); ok && problem != "" {
-		h.errorf("path", "%s, got %s", problem, h.place("path").shown())
+		h.wrong("path", problem)
 	}
 	c.Path = path
 	text, ok := h.text("matcher")
@@ -79,7 +79,7 @@ func (b *builder) healthCheck(f fields, group *TargetGroup) {
 	}
 	matcher, problem := parseMatcher(text)
 	if problem != "" {
-		h.errorf("matcher", "%s, got %s", problem, h.place("matcher").shown())
+		h.wrong("matcher", problem)
 	}
 	c.Matcher = matcher
 }
@@ -91,7 +91,7 @@ func (b *builder) healthPort(h fields) uint16 {
 	}
 	port, valid := parseInteger(text)
 	if !valid || port < 1 || port > 65535 {
-		h.errorf("port", "must be traffic-port or a port from 1 to 65535, got %s%s", h.set["port"].shown(), h.set["port"].suggest([]string{trafficPort}))
+		h.errorf("port", "must be traffic-port or a port from 1 to 65535, got %s%s", h.set["port"].shown(), h.r.suggestFor(h.set["port"], []string{trafficPort}))
 		return 0
 	}
 	return uint16(port)
@@ -104,7 +104,7 @@ func requestPath(s string) string {
 	}
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '#' {
-			return fmt.Sprintf("must not hold the character %q; write it as %%%02X", rune(c), c)
+			return fmt.Sprintf("must be made of visible ASCII characters but #; it holds %q, write it as %%%02X", rune(c), c)
 		}
 	}
 	return ""

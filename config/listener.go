@@ -74,7 +74,7 @@ func (b *builder) rule(n *node, path string, l *Listener, priorities map[int]*no
 	if p, ok := f.integer("priority"); ok {
 		rule.Priority = p
 		if first := priorities[p]; first != nil {
-			f.errorf("priority", "%d is already the priority of the rule at %s; priorities are unique in a listener", p, first.position())
+			f.errorf("priority", "%s is already the priority of the rule at %s; priorities are unique in a listener", f.set["priority"].shown(), first.position())
 		} else {
 			priorities[p] = n
 		}

@@ -26,15 +26,12 @@ type Document struct {
 
 // Load reads a configuration file and the files it includes. It never fails:
 // what cannot be read or parsed is remembered, and Build reports it together
-// with all else that is wrong.
-//
-// A reading that changes nothing: Load keeps no file open and starts nothing.
-// env looks up environment variables; nil stands for an empty environment.
+// with all else that is wrong. It keeps no file open and starts nothing. env looks up environment variables; nil stands for an empty environment.
 func Load(path string, env LookupEnv) *Document {
 	d := &Document{}
-	l := loader{doc: d, seen: map[string]*node{}, digest: sha256.New()}
+	l := loader{doc: d, fields: map[string]int{}, seen: map[string]*node{}, digest: sha256.New()}
 	l.expander = expander{r: &d.r, env: env, files: true}
-	l.include(path, filepath.Clean(path), nil, 0)
+	l.include(filepath.Clean(path), printable(path), nil, 0)
 	l.finish()
 	return d
 }
@@ -42,7 +39,7 @@ func Load(path string, env LookupEnv) *Document {
 // parseDocument is Load for a text in memory, which can name no files.
 func parseDocument(name string, data []byte, env LookupEnv) *Document {
 	d := &Document{}
-	l := loader{doc: d, seen: map[string]*node{}, digest: sha256.New(), memory: true}
+	l := loader{doc: d, fields: map[string]int{}, seen: map[string]*node{}, digest: sha256.New(), memory: true}
 	l.expander = expander{r: &d.r, env: env}
 	if len(data) > MaxFileSize {
 		d.r.errorf(&node{source: &source{name: name}, line: 1, column: 1}, "", "larger than %d MiB, the most that is read", MaxFileSize>>20)
@@ -80,52 +77,59 @@ type loader struct {
 	memory   bool
 	digest   hash.Hash
 	total    int              // bytes of all files so far
+	marks    int              // of all files so far, see MaxMarks
+	entries  int              // of all include fields so far
+	fields   map[string]int   // by key: where in the root's pairs it is
 	seen     map[string]*node // by real path: the include that named the file, or nil for the first
 	stack    []string         // real paths of the files being read
 	versions []*node
 }
 
-// include reads one file. from is the include entry that names it, nil for the
-// main file.
-func (l *loader) include(name, path string, from *node, depth int) {
+// include reads one file, which messages call shown. from is the include entry
+// that names it, nil for the main file.
+func (l *loader) include(path, shown string, from *node, depth int) {
 	fail := func(format string, args ...any) {
 		at := from
 		if at == nil {
-			at = &node{source: &source{name: name}}
+			at = &node{source: &source{name: shown}}
 		}
 		l.doc.broken = true
 		l.doc.r.errorf(at, includePath(from), format, args...)
 	}
 	// Watched even when it cannot be read: it may become readable.
 	if !slices.Contains(l.doc.read, path) {
+		if len(l.doc.read) >= MaxFiles {
+			fail("more than %d files are included", MaxFiles)
+			return
+		}
 		l.doc.read = append(l.doc.read, path)
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		fail("%v", plainError(err))
+		fail("%v", fileError(err, shown))
 		return
 	}
 	if abs, err := filepath.Abs(real); err == nil {
 		real = abs
 	}
 	if i := slices.Index(l.stack, real); i >= 0 {
-		fail("%s includes itself, by way of %s", name, strings.Join(append(slices.Clone(l.stack[i:]), real), " -> "))
+		var way strings.Builder
+		for _, p := range l.stack[i:] {
+			way.WriteString(shownPath(p) + " -> ")
+		}
+		fail("%s includes itself, by way of %s%s", shown, way.String(), shownPath(real))
 		return
 	}
 	if first, again := l.seen[real]; again {
-		fail("%s is already included at %s; include a file once", name, first.position())
+		fail("%s is already included at %s; include a file once", shown, first.position())
 		return
 	}
-	switch {
-	case depth > MaxIncludeDepth:
+	if depth > MaxIncludeDepth {
 		fail("include nests deeper than %d files", MaxIncludeDepth)
-		return
-	case len(l.seen) >= MaxFiles:
-		fail("more than %d files are included", MaxFiles)
 		return
 	}
 	l.seen[real] = from
-	data, err := readRegular(path, MaxFileSize)
+	data, err := readRegular(path, shown, MaxFileSize)
 	if err != nil {
 		fail("%v", err)
 		return
@@ -135,6 +139,10 @@ func (l *loader) include(name, path string, from *node, depth int) {
 		return
 	}
 	l.stack = append(l.stack, real)
+	name := printable(path)
+	if from == nil {
+		name = shown
+	}
 	l.text(&source{name: name, dir: filepath.Dir(path), data: data}, depth)
 	l.stack = l.stack[:len(l.stack)-1]
 }
@@ -152,9 +160,9 @@ func (l *loader) text(src *source, depth int) {
 	l.write(src.name)
 	l.write(string(src.data))
 	before := len(l.doc.r.errors)
-	root := parseYAML(src, &l.doc.r, func(n *node, path string) {
+	root := parseYAML(src, &l.doc.r, &l.marks, func(n *node, path func() string) {
 		l.expand(n, path)
-		if n.text != n.raw {
+		if n.expanded() {
 			l.write(n.text)
 		}
 	})
@@ -193,12 +201,13 @@ func (l *loader) merge(p pair) {
 	}
 	root := l.doc.root
 	spec := documentObject.field(p.key.text)
-	i := slices.IndexFunc(root.pairs, func(q pair) bool { return q.key.text == p.key.text })
+	i, again := l.fields[p.key.text]
 	if p.key.text == "version" {
 		l.versions = append(l.versions, p.value)
 	}
 	switch {
-	case spec == nil || i < 0:
+	case spec == nil || !again:
+		l.fields[p.key.text] = len(root.pairs)
 		root.pairs = append(root.pairs, p)
 	case p.key.text == "version" || p.key.text == "include":
 	case spec.kind == listValue:
@@ -226,6 +235,11 @@ func (l *loader) patterns(list *node, src *source, depth int) {
 	}
 	for i, entry := range list.items {
 		path := fmt.Sprintf("include[%d]", i)
+		if l.entries++; l.entries > MaxFiles {
+			l.doc.broken = true
+			l.doc.r.errorf(entry, path, "include has more than %d entries", MaxFiles)
+			return
+		}
 		switch {
 		case entry.bad:
 			l.doc.broken = true
@@ -242,21 +256,33 @@ func (l *loader) patterns(list *node, src *source, depth int) {
 }
 
 func (l *loader) pattern(entry *node, path string, src *source, depth int) {
-	pattern := resolvePath(entry.text, src.dir)
-	matches, err := filepath.Glob(pattern)
+	if !strings.ContainsAny(entry.text, globMeta) { // a plain name must exist
+		name := resolvePath(entry.text, src.dir)
+		shown := shownPath(name)
+		if entry.expanded() {
+			// There may be no such file, and the name be a secret.
+			shown = shownPath(entry.raw)
+		}
+		l.include(name, shown, entry, depth+1)
+		return
+	}
+	pattern := resolvePath(entry.text, quoteGlob(src.dir))
+	matches, err := Glob(pattern)
 	if err != nil {
 		l.doc.broken = true
 		l.doc.r.errorf(entry, path, "%s is not a valid pattern; [ needs its ]", entry.shown())
 		return
 	}
-	if !strings.ContainsAny(entry.text, `*?[\`) {
-		matches = []string{pattern} // a plain name must exist
-	} else if !slices.Contains(l.doc.includes, pattern) {
+	if !slices.Contains(l.doc.includes, pattern) {
 		l.doc.includes = append(l.doc.includes, pattern)
 	}
-	slices.Sort(matches)
-	for _, match := range matches {
-		l.include(match, match, entry, depth+1)
+	for i, match := range matches {
+		if i == MaxFiles {
+			l.doc.broken = true
+			l.doc.r.errorf(entry, path, "%s matches more than %d files", entry.shown(), MaxFiles)
+			return
+		}
+		l.include(match, shownPath(match), entry, depth+1)
 	}
 }
 

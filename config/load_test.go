@@ -137,6 +137,15 @@ func TestIncludeErrors(t *testing.T) {
 	}, "${file:nope}: there is no file DIR/nope", "${file:.}: DIR is a directory", "${file:} names no file", "${file:big}: DIR/big is larger than 1 MiB")
 }
 
+// A file that ${file:…} names and that is not there is watched: it may come.
+func TestMissingValueFile(t *testing.T) {
+	dir := tree(t, map[string]string{"main.yaml": "version: 1\nload_balancers: [{name: '${file:nope}', listeners: []}]\n"})
+	d := Load(filepath.Join(dir, "main.yaml"), nil)
+	if want := []string{filepath.Join(dir, "main.yaml"), filepath.Join(dir, "nope")}; !slices.Equal(d.Files(), want) {
+		t.Errorf("files %v, want %v", d.Files(), want)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	const head = "version: 1\nload_balancers: []\n"
 	t.Run("size", func(t *testing.T) {
@@ -178,7 +187,7 @@ func TestBounds(t *testing.T) {
 		}
 	})
 	t.Run("errors", func(t *testing.T) {
-		text := head + "zones:\n" + strings.Repeat("- 1\n", MaxDiagnostics+5)
+		text := head + "target_groups:\n" + strings.Repeat("- 1\n", MaxDiagnostics+5)
 		_, errs := Parse("lb.yaml", []byte(text), nil)
 		if len(errs) != MaxDiagnostics+1 || !strings.Contains(errs[MaxDiagnostics].Message, "and 5 more errors") {
 			t.Errorf("%d errors, the last %v", len(errs), errs[len(errs)-1])

@@ -187,7 +187,7 @@ const (
 	FixedResponse
 )
 
-// Actions are what a rule does: exactly one terminal action for now.
+// Actions are what a rule does: exactly one action, of the type's field.
 type Actions struct {
 	Type          ActionType
 	Forward       *ForwardAction

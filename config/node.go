@@ -1,7 +1,9 @@
 package config
 
 import (
+	"bytes"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -10,7 +12,7 @@ type source struct {
 	name  string // as positions show it
 	dir   string // what relative paths in it are relative to; "" in memory
 	data  []byte
-	lines []int // offset at which each line starts; filled on first use
+	lines []int32 // offset at which each line starts; filled on first use
 }
 
 // maxSnippet bounds the characters of a line that a snippet shows.
@@ -24,10 +26,10 @@ const maxLine = 4096
 // or it is too long to show.
 func (s *source) line(line int) string {
 	if s.lines == nil {
-		s.lines = []int{0}
+		s.lines = make([]int32, 1, 1+bytes.Count(s.data, []byte{'\n'}))
 		for i, c := range s.data {
 			if c == '\n' {
-				s.lines = append(s.lines, i+1)
+				s.lines = append(s.lines, int32(i+1)) // MaxFileSize fits
 			}
 		}
 	}
@@ -36,7 +38,7 @@ func (s *source) line(line int) string {
 	}
 	end := len(s.data)
 	if line < len(s.lines) {
-		end = s.lines[line] - 1
+		end = int(s.lines[line]) - 1
 	}
 	text := s.data[s.lines[line-1]:end]
 	if len(text) > maxLine {
@@ -52,13 +54,11 @@ func (s *source) snippet(line, column int) string {
 	if text == "" {
 		return ""
 	}
-	// A text that is not UTF-8 or holds control characters must not reach a
-	// terminal as it is.
 	runes := []rune(strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f || r == utf8.RuneError || 0x80 <= r && r < 0xa0 {
-			return '?'
+		if r == '\t' {
+			return r
 		}
-		return r
+		return printableRune(r)
 	}, text))
 	at := min(max(column-1, 0), len(runes))
 	if len(runes) > maxSnippet {
@@ -115,26 +115,50 @@ func (n *node) position() Position {
 	return Position{File: n.source.name, Line: n.line, Column: n.column}
 }
 
+// expanded tells whether a scalar's text holds what ${…} stands for.
+func (n *node) expanded() bool { return n.raw != n.text }
+
 // shown is how a message quotes a scalar. What ${…} stands for may be a secret,
 // so an expanded value is quoted as it is written.
 func (n *node) shown() string {
-	if n.raw != n.text {
+	if n.expanded() {
 		return "the value of " + abbreviate(n.raw)
 	}
 	return `"` + abbreviate(n.text) + `"`
 }
 
-// abbreviate cuts a text to what fits in a message, and makes it one line.
-func abbreviate(s string) string {
-	const most = 64
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '?'
+// The most characters of a value and of a path that a message quotes.
+const (
+	maxShown     = 64
+	maxShownPath = 256
+)
+
+// abbreviate makes a value fit for a message.
+func abbreviate(s string) string { return shorten(s, maxShown) }
+
+// shownPath makes the path of a file fit for a message.
+func shownPath(s string) string { return shorten(s, maxShownPath) }
+
+// shorten cuts a text to most characters and makes it printable. It looks at no
+// more of the text than it keeps: there may be many errors about one long text.
+func shorten(s string, most int) string {
+	n := 0
+	for i := range s {
+		if n == most {
+			return printable(s[:i]) + "…"
 		}
-		return r
-	}, s)
-	if utf8.RuneCountInString(s) <= most {
-		return s
+		n++
 	}
-	return string([]rune(s)[:most]) + "…"
+	return printable(s)
+}
+
+// printable makes a text that may hold anything fit for a terminal and a log: it
+// stays one line, moves no cursor and does not turn the direction of writing.
+func printable(s string) string { return strings.Map(printableRune, s) }
+
+func printableRune(r rune) rune {
+	if !unicode.IsPrint(r) || r == utf8.RuneError {
+		return '?'
+	}
+	return r
 }

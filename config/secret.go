@@ -16,7 +16,7 @@ const MaxSecretMode fs.FileMode = 0o700
 func CheckSecretFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return plainError(err)
+		return fileError(err, path)
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", path)

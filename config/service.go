@@ -60,7 +60,7 @@ func (b *builder) admin(f fields) {
 	listen, err := netip.ParseAddrPort(text)
 	switch {
 	case err != nil || listen.Port() == 0:
-		a.errorf("listen", "must be an address and port, such as 127.0.0.1:9090 or [::1]:9090, got %s", a.set["listen"].shown())
+		a.wrong("listen", "must be an address and port, such as 127.0.0.1:9090 or [::1]:9090")
 	case !listen.Addr().Unmap().IsLoopback():
 		a.errorf("listen", "must be a loopback address, 127.0.0.1 or [::1], as the admin API asks for no password; got %s", a.set["listen"].shown())
 	default:

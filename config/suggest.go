@@ -23,7 +23,13 @@ func suggest(name string, candidates []string) string {
 	return ""
 }
 
+// maxSuggestName bounds the names, in bytes, that are compared at all.
+const maxSuggestName = 256
+
 func closest(name string, candidates []string) string {
+	if len(name) > maxSuggestName {
+		return ""
+	}
 	best, bestDistance := "", maxSuggestDistance+1
 	folded := foldName(name)
 	for _, c := range candidates {
@@ -50,9 +56,10 @@ func closest(name string, candidates []string) string {
 	return best
 }
 
-func foldName(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(s))
-}
+// separators are what parts of names are joined by.
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
+func foldName(s string) string { return strings.ToLower(separators.Replace(s)) }
 
 // editDistance returns the number of insertions, deletions, replacements and
 // swaps of neighbours that turn a into b, or limit+1 as soon as it must be more

@@ -40,7 +40,7 @@ func (b *builder) targets(f fields, group *TargetGroup) {
 			var problem string
 			if target.Addr, target.Name, problem = parseTargetID(id); problem != "" {
 				idOK = false
-				t.errorf("id", "%s, got %s", problem, t.set["id"].shown())
+				t.wrong("id", problem)
 			}
 			target.ID = id
 		}
@@ -84,7 +84,7 @@ func parseTargetID(id string) (addr netip.Addr, name, problem string) {
 	case instanceID.MatchString(id):
 		return addr, "", want + "; the target type instance is not supported yet"
 	case strings.ContainsAny(id, ":[]"):
-		return addr, "", want + "; write the port as a field of its own (id: 192.0.2.1, port: 80)"
+		return addr, "", want + "; write the port as a field of its own, as in id: 192.0.2.1, port: 80"
 	}
 	name = strings.ToLower(strings.TrimSuffix(id, "."))
 	if problem := dnsName(name); problem != "" {
@@ -109,7 +109,7 @@ func dnsName(s string) string {
 		}
 		for i := range len(label) {
 			if c := label[i]; c != '-' && c != '_' && (c < '0' || '9' < c) && (c < 'a' || 'z' < c) {
-				return fmt.Sprintf("a name does not hold the character %q", rune(c))
+				return fmt.Sprintf("it holds %q, which no name does", rune(c))
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func (b *builder) targetGroups(f fields) {
 			continue
 		}
 		group := &TargetGroup{Position: n.position()}
-		b.groupAt[group] = n
+		b.groupAt[group] = placed{n, path}
 		if group.Name, ok = b.name(g, resourceName); ok {
 			if first := names[group.Name]; first != nil {
 				b.duplicate(g, "name", first)

@@ -7,32 +7,36 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
 // This is the one file that knows the YAML library. It turns a text into nodes:
-// aliases and merge keys (<<) resolved, duplicate keys and tags refused, depth
-// and aliases bounded.
+// aliases and merge keys (<<) resolved, duplicate keys and tags refused, depth,
+// values and aliases bounded. What the library should not even see is for
+// inspect.go.
 
 // parseYAML returns the root of a text, or nil when there is none: because the
 // text is empty, or because of an error, which it reported. Each scalar that is
-// not a key is handed to expand, once, with its path.
-func parseYAML(src *source, r *reporter, expand func(n *node, path string)) *node {
+// not a key is handed to expand, once, with what tells its path. marks are those
+// of the files before and become those of the files until now (MaxMarks).
+func parseYAML(src *source, r *reporter, marks *int, expand func(n *node, path func() string)) *node {
 	at := func(line, column int) *node {
 		return &node{source: src, line: max(line, 1), column: max(column, 1)}
 	}
-	if line, column, what := unreadable(src.data); what != "" {
-		r.errorf(at(line, column), "", "%s", what)
+	in := inspection{data: src.data, marks: *marks}
+	in.run()
+	*marks = in.marks
+	if in.problem != "" {
+		r.errorf(at(in.line, in.column), "", "%s", in.problem)
 		return nil
 	}
-	docs, err := loadYAML(src.data)
+	docs, err := loadYAML(bytes.NewReader(src.data))
 	if err != nil {
 		var load *yaml.LoadError
 		if !errors.As(err, &load) {
-			r.errorf(at(1, 1), "", "not valid YAML: %v", err)
+			r.errorf(at(1, 1), "", "not valid YAML: %s", shorten(err.Error(), maxShownPath))
 			return nil
 		}
 		mark := load.Mark
@@ -60,8 +64,15 @@ func parseYAML(src *source, r *reporter, expand func(n *node, path string)) *nod
 
 // loadYAML returns the first two documents of a text, of which there should be
 // at most one.
-func loadYAML(data []byte) (docs []*yaml.Node, err error) {
-	loader, err := yaml.NewLoader(bytes.NewReader(data),
+func loadYAML(text io.Reader) (docs []*yaml.Node, err error) {
+	defer func() {
+		// The library panics where it finds that it is wrong itself. A file
+		// must not take the process down by that.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the parser failed: %v", p)
+		}
+	}()
+	loader, err := yaml.NewLoader(text,
 		yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(MaxDepth))))
 	if err != nil {
 		return nil, err
@@ -96,39 +107,23 @@ func explainYAML(e *yaml.LoadError) string {
 	if e.ContextMsg != "" {
 		message = e.ContextMsg + ": " + message
 	}
-	return "not valid YAML: " + message + hint
-}
-
-// unreadable finds the first byte that no YAML text may hold. The library finds
-// it too, but does not say where.
-func unreadable(data []byte) (line, column int, what string) {
-	line, column = 1, 1
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		switch {
-		case r == utf8.RuneError && size <= 1:
-			return line, column, fmt.Sprintf("not UTF-8 text: byte 0x%02x", data[i])
-		case r == '\n':
-			line, column = line+1, 0
-		case r < ' ' && r != '\t' && r != '\r', 0x7f <= r && r < 0xa0 && r != 0x85, r == 0xfffe, r == 0xffff:
-			return line, column, fmt.Sprintf("the control character %U is not allowed in a configuration file", r)
-		case r == 0xfeff && i > 0:
-			return line, column, "a byte order mark (U+FEFF) may only stand at the start of a file"
-		}
-		column++
-		i += size
-	}
-	return 0, 0, ""
+	return "not valid YAML: " + shorten(message, maxShownPath) + hint
 }
 
 type converter struct {
 	src     *source
 	r       *reporter
-	expand  func(n *node, path string)
-	path    []string                 // steps from the root to where convert is
+	expand  func(n *node, path func() string)
+	path    []step                   // from the root to where convert is
 	done    map[*yaml.Node]converted // anchored nodes that aliases may share
 	aliased int                      // values that aliases stand for so far
 	failed  bool                     // the tree is unusable: stop
+}
+
+// step is one step down a document: a key, or an index where key is nil.
+type step struct {
+	key   *node
+	index int
 }
 
 type converted struct {
@@ -139,11 +134,32 @@ type converted struct {
 // at is the path of the node being converted, lists by index: names are not
 // known yet.
 func (c *converter) at() string {
-	return strings.ReplaceAll(strings.Join(c.path, "."), ".[", "[")
+	var b strings.Builder
+	for i, s := range c.path {
+		switch {
+		case s.key == nil:
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
+			continue
+		case i > 0:
+			b.WriteByte('.')
+		}
+		b.WriteString(abbreviate(s.key.text))
+	}
+	return b.String()
+}
+
+// errorf reports an error at n, with the path of the node being converted.
+func (c *converter) errorf(n *node, format string, args ...any) {
+	path := ""
+	if !c.r.full() {
+		path = c.at()
+	}
+	c.r.errorf(n, path, format, args...)
 }
 
 // convert returns the node for y and how many values it holds, aliases counted
-// as often as they occur. Depth is bounded by the library.
+// as often as they occur. Depth is bounded by the library. It takes y apart: the
+// two trees are large, and need not be in memory both.
 func (c *converter) convert(y *yaml.Node) (*node, int) {
 	n := &node{source: c.src, line: max(y.Line, 1), column: max(y.Column, 1)}
 	if c.failed {
@@ -162,9 +178,7 @@ func (c *converter) convert(y *yaml.Node) (*node, int) {
 	if y.Anchor != "" {
 		c.done[y] = converted{}
 	}
-	if y.Style&yaml.TaggedStyle != 0 {
-		c.r.errorf(n, c.at(), "the YAML tag %s has no meaning here; remove it", abbreviate(y.Tag))
-	}
+	c.refuseTag(y, n)
 	size := 1
 	switch y.Kind {
 	case yaml.MappingNode:
@@ -172,12 +186,14 @@ func (c *converter) convert(y *yaml.Node) (*node, int) {
 		size += c.pairs(y, n)
 	case yaml.SequenceNode:
 		n.kind = listNode
+		n.items = make([]*node, 0, len(y.Content))
 		for i, item := range y.Content {
-			c.path = append(c.path, "["+strconv.Itoa(i)+"]")
+			c.path = append(c.path, step{index: i})
 			child, s := c.convert(item)
 			c.path = c.path[:len(c.path)-1]
 			n.items = append(n.items, child)
 			size += s
+			y.Content[i] = nil
 		}
 	default:
 		if y.ShortTag() == "!!null" {
@@ -185,7 +201,8 @@ func (c *converter) convert(y *yaml.Node) (*node, int) {
 			break
 		}
 		n.raw, n.text = y.Value, y.Value
-		c.expand(n, c.at())
+		c.expand(n, c.at)
+		size += len(n.text) >> 10
 	}
 	if y.Anchor != "" {
 		c.done[y] = converted{n, size}
@@ -193,15 +210,22 @@ func (c *converter) convert(y *yaml.Node) (*node, int) {
 	return n, size
 }
 
+// refuseTag reports a tag, such as !!str or !include.
+func (c *converter) refuseTag(y *yaml.Node, n *node) {
+	if y.Style&yaml.TaggedStyle != 0 {
+		c.errorf(n, "the YAML tag %s has no meaning here; remove it", abbreviate(y.Tag))
+	}
+}
+
 func (c *converter) alias(y *yaml.Node, n *node) (*node, int) {
-	target, known := c.done[y.Alias]
-	if !known || target.node == nil {
-		c.r.errorf(n, c.at(), "the alias *%s is inside of what it stands for", abbreviate(y.Value))
+	target := c.done[y.Alias]
+	if target.node == nil {
+		c.errorf(n, "the alias *%s is inside of what it stands for", abbreviate(y.Value))
 		c.failed = true
 		return n, 1
 	}
 	if c.aliased += target.size; c.aliased > MaxAliasNodes {
-		c.r.errorf(n, c.at(), "the aliases of this file stand for more than %d values", MaxAliasNodes)
+		c.errorf(n, "the aliases of this file stand for more than %d values", MaxAliasNodes)
 		c.failed = true
 		return n, 1
 	}
@@ -217,19 +241,24 @@ func (c *converter) pairs(y *yaml.Node, n *node) int {
 		word := y.Content[i]
 		key := &node{source: c.src, line: max(word.Line, 1), column: max(word.Column, 1), raw: word.Value, text: word.Value}
 		if word.Kind != yaml.ScalarNode {
-			c.r.errorf(key, c.at(), "a key must be a plain word")
+			c.errorf(key, "a key must be a plain word")
 			continue
 		}
-		c.path = append(c.path, abbreviate(word.Value))
+		c.refuseTag(word, key)
+		if word.Anchor != "" {
+			c.done[word] = converted{key, 1}
+		}
+		c.path = append(c.path, step{key: key})
 		value, valueSize := c.convert(y.Content[i+1])
 		c.path = c.path[:len(c.path)-1]
+		y.Content[i], y.Content[i+1] = nil, nil
 		size += 1 + valueSize
-		if y.Content[i].ShortTag() == "!!merge" {
+		if word.ShortTag() == "!!merge" {
 			merged = append(merged, value)
 			continue
 		}
 		if first, dup := seen[key.text]; dup {
-			c.r.errorf(key, c.at(), "the key %q is already set at %s; remove one of the two", abbreviate(key.text), first.position())
+			c.errorf(key, "the key %q is already set at %s; remove one of the two", abbreviate(key.text), first.position())
 			continue
 		}
 		seen[key.text] = key
@@ -242,7 +271,7 @@ func (c *converter) pairs(y *yaml.Node, n *node) int {
 		}
 		for _, s := range sources {
 			if s.kind != mapNode {
-				c.r.errorf(s, c.at(), "<< takes a map, or a list of maps, usually an alias; got %s", s.kind)
+				c.errorf(s, "<< takes a map, or a list of maps, usually an alias; got %s", s.kind)
 				continue
 			}
 			for _, p := range s.pairs {

@@ -1,9 +1,7 @@
 package config
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -46,6 +44,10 @@ func zoneName(s string) string {
 
 func (b *builder) zoneList(f fields) {
 	items, _ := f.list("zones")
+	if len(items) > MaxZones {
+		b.errorf(items[MaxZones], itemPath("zones", MaxZones, items[MaxZones], "name"), "there may be at most %d zones, got %d", MaxZones, len(items))
+		items = items[:MaxZones]
+	}
 	names := map[string]*node{}
 	addresses := map[netip.Addr]*node{}
 	for i, n := range items {
@@ -123,6 +125,6 @@ func (b *builder) zone(n *node, path string) int {
 	if i, ok := b.zones[n.text]; ok {
 		return i
 	}
-	b.dangling(n, path, "zone", slices.Sorted(maps.Keys(b.zones)))
+	b.dangling(n, path, "zone", b.zoneNames)
 	return NoZone
 }

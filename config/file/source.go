@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -96,28 +97,19 @@ func (s *Source) Load(env config.LookupEnv) (*config.Model, config.Diagnostics) 
 	for try := 1; ; try++ {
 		seen := take(files, globs)
 		doc := config.Load(s.path, env)
-		if same := slices.Equal(files, doc.Files()) && slices.Equal(globs, doc.Includes()); same || try == maxTries {
+		same := slices.Equal(files, doc.Files()) && slices.Equal(globs, doc.Includes())
+		files, globs = doc.Files(), doc.Includes()
+		if same || try == maxTries {
+			// A file that was not hashed counts as changed: it is read again.
 			s.set(files, globs, seen)
 			return doc.Build()
 		}
-		files, globs = doc.Files(), doc.Includes()
 	}
 }
 
 // maxTries bounds how often Load reads a configuration whose set of files
 // changes from one reading to the next.
 const maxTries = 4
-
-// SetFiles says which files and include patterns the configuration is made of,
-// for a caller that reads it by itself rather than by Load. Their content now is
-// what later content is compared with.
-func (s *Source) SetFiles(files, includes []string) {
-	files = slices.Clone(files)
-	if !slices.Contains(files, s.path) {
-		files = append(files, s.path)
-	}
-	s.set(files, slices.Clone(includes), take(files, includes))
-}
 
 func (s *Source) set(files, globs []string, seen fingerprint) {
 	s.mu.Lock()
@@ -153,7 +145,7 @@ func take(files, globs []string) fingerprint {
 		f["file "+path] = contentOf(path)
 	}
 	for _, pattern := range globs {
-		matches, _ := filepath.Glob(pattern)
+		matches, _ := config.Glob(pattern)
 		f["glob "+pattern] = strings.Join(matches, "\x00")
 	}
 	return f
@@ -162,18 +154,18 @@ func take(files, globs []string) fingerprint {
 // contentOf returns the hash of a file's content, or a word for why there is
 // none. It reads no more than a configuration file may have.
 func contentOf(path string) string {
-	info, err := os.Stat(path)
+	// Opening a pipe must not wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "absent"
-	case err != nil || !info.Mode().IsRegular():
-		return "unreadable"
-	}
-	f, err := os.Open(path)
-	if err != nil {
+	case err != nil:
 		return "unreadable"
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "unreadable"
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, io.LimitReader(f, config.MaxFileSize+1)); err != nil {
 		return "unreadable"

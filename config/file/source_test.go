@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-
-	"github.com/elbow-lb/elbow/config"
+	"go.uber.org/zap"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -278,21 +277,93 @@ func TestValueFile(t *testing.T) {
 	waitFor("two")
 }
 
-// SetFiles is for callers that read by themselves.
-func TestSetFiles(t *testing.T) {
+// A file that ${file:…} names may come later than the configuration.
+func TestLateValueFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "elbow.yaml")
+	must(t, os.Mkdir(filepath.Join(dir, "secrets"), 0o755))
+	write(t, path, text("${file:secrets/name}"))
+	waitFor := run(t, path, never)
+	waitFor("rejected")
+	write(t, filepath.Join(dir, "secrets", "name"), "one\n")
+	waitFor("one")
+}
+
+// A directory that another one replaces, or that is removed and made anew.
+func TestReplacedDirectory(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "elbow.yaml")
+	conf := filepath.Join(dir, "conf.d")
+	publish := func(into, name string) {
+		must(t, os.Mkdir(into, 0o755))
+		write(t, filepath.Join(into, "a.yaml"), "load_balancers: [{name: "+name+", listeners: []}]\n")
+	}
+	publish(conf, "one")
+	write(t, path, "version: 1\ninclude: [conf.d/*.yaml]\n")
+	waitFor := run(t, path, never)
+	waitFor("one")
+	publish(conf+".new", "two")
+	must(t, os.Rename(conf, conf+".old"))
+	must(t, os.Rename(conf+".new", conf))
+	waitFor("two")
+	write(t, filepath.Join(conf, "a.yaml"), "load_balancers: [{name: three, listeners: []}]\n")
+	waitFor("three")
+	must(t, os.RemoveAll(conf))
+	publish(conf, "four")
+	waitFor("four")
+	write(t, filepath.Join(conf, "a.yaml"), "load_balancers: [{name: five, listeners: []}]\n")
+	waitFor("five")
+}
+
+// Of many writes in a row the last one counts, however they fall.
+func TestManyWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "elbow.yaml")
-	write(t, path, text("one"))
-	m, errs := config.Read(path, nil)
-	if errs != nil {
-		t.Fatal(errs)
+	write(t, path, text("n"))
+	waitFor := run(t, path, never)
+	waitFor("n")
+	for round := range 5 {
+		for i := range 200 {
+			write(t, path, text("n"+strconv.Itoa(i)))
+		}
+		last := "last" + strconv.Itoa(round)
+		write(t, path, text(last))
+		waitFor(last)
+	}
+}
+
+// A set of files that is another one whenever it is read: what counts in the end
+// is the last.
+func TestRestlessIncludes(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "elbow.yaml")
+	write(t, path, text("one")+"include: ['${NAME}']\n")
+	n := 0
+	last := ""
+	env := func(string) (string, bool) {
+		n++
+		last = filepath.Join(dir, strconv.Itoa(n)+".yaml")
+		return last, os.WriteFile(last, nil, 0o644) == nil
 	}
 	s := New(path, nil)
-	s.SetFiles(m.Files, m.Includes)
-	if s.changed() {
-		t.Error("changed at once")
+	if _, errs := s.Load(env); errs != nil {
+		t.Fatal(errs)
 	}
-	write(t, path, text("two"))
+	s.changed() // the last file was not hashed before it was read
+	write(t, last, "# more")
 	if !s.changed() {
-		t.Error("did not see the change")
+		t.Errorf("a change of %s, the file included last, is not seen", last)
+	}
+}
+
+// What could not be watched is forgotten with its directory.
+func TestWatcherForgets(t *testing.T) {
+	w := newWatcher(zap.NewNop())
+	defer w.close()
+	for i := range 3 {
+		w.set([]string{filepath.Join(t.TempDir(), strconv.Itoa(i))})
+		w.set([]string{t.TempDir()})
+	}
+	if len(w.failed) != 0 {
+		t.Errorf("remembers %v", w.failed)
 	}
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/fsnotify/fsnotify"
@@ -12,8 +13,8 @@ import (
 type watcher struct {
 	fs  *fsnotify.Watcher // nil where there is none
 	log *zap.Logger
-	// failed are directories that could not be watched, so that each is
-	// logged once.
+	// failed are the directories of the last set that could not be watched,
+	// so that each is logged once.
 	failed map[string]bool
 }
 
@@ -52,15 +53,19 @@ func (w *watcher) set(dirs []string) {
 			_ = w.fs.Remove(dir)
 		}
 	}
+	maps.DeleteFunc(w.failed, func(dir string, _ bool) bool { return !slices.Contains(dirs, dir) })
 	for _, dir := range dirs {
 		if slices.Contains(watched, dir) {
 			continue
 		}
 		err := w.fs.Add(dir)
-		if err != nil && !w.failed[dir] {
+		switch {
+		case err == nil:
+			delete(w.failed, dir)
+		case !w.failed[dir]:
+			w.failed[dir] = true
 			w.log.Warn("cannot watch a directory; changes in it are seen late", zap.String("directory", dir), zap.Error(err))
 		}
-		w.failed[dir] = err != nil
 	}
 }
 
