@@ -17,6 +17,8 @@ type reservation struct {
 	port uint16
 }
 
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // reserve reserves a free port on addr; on all addresses if that is the zero
 // Addr.
 func reserve(addr netip.Addr) (*reservation, error) {

@@ -141,9 +141,11 @@ func (m *message) frame(request bool, method string) (length int64, err error) {
 		}
 		m.framing = "chunked"
 	case len(cl) == 1:
-		if length, err = strconv.ParseInt(cl[0], 10, 64); err != nil {
+		n, err := strconv.ParseUint(cl[0], 10, 63) // which takes no sign
+		if err != nil {
 			return 0, fmt.Errorf("%w: Content-Length: %s", errMalformed, cl[0])
 		}
+		length = int64(n)
 		m.framing = "length"
 	case !request:
 		m.framing = "close"
@@ -210,8 +212,8 @@ func (m *message) readChunks(r *bufio.Reader, progress func()) error {
 			return err
 		}
 		size, _, _ := strings.Cut(line, ";")
-		n, err := strconv.ParseInt(size, 16, 64)
-		if err != nil || n < 0 {
+		n, err := strconv.ParseUint(size, 16, 63)
+		if err != nil {
 			return fmt.Errorf("%w: chunk size %q", errMalformed, line)
 		}
 		if n == 0 {
@@ -221,7 +223,7 @@ func (m *message) readChunks(r *bufio.Reader, progress func()) error {
 			m.mu.Unlock()
 			return err
 		}
-		if err := m.copyBody(r, n, progress); err != nil {
+		if err := m.copyBody(r, int64(n), progress); err != nil {
 			return err
 		}
 		if end, err := m.line(r); err != nil || end != "" {
