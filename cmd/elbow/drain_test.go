@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,7 +61,9 @@ func TestSecondSignal(t *testing.T) {
 	l.draining()
 	l.signal(syscall.SIGTERM)
 	l.want(exitFailure, "", "ended by a second signal")
-	if a := <-slow; a.err == nil {
+	// Both connections are cut; that of the target may be first, and then there is
+	// still somebody to tell.
+	if a := <-slow; a.err == nil && a.code != http.StatusBadGateway {
 		t.Errorf("the request was answered: %+v", a)
 	}
 }
