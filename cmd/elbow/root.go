@@ -10,6 +10,7 @@ import (
 // execute runs one command line and returns the exit code.
 func execute(args []string, std streams) int {
 	root := newRoot()
+	makeStrict(root)
 	root.SetArgs(args)
 	root.SetIn(std.in)
 	root.SetOut(std.out)
@@ -54,6 +55,25 @@ Data goes to stdout, everything else to stderr.`,
 		newVersion(),
 	)
 	return root
+}
+
+// makeStrict makes the commands that cobra adds refuse what they do not know. They
+// would show their help instead and succeed, so that "elbow completion bahs > FILE"
+// fills the file with it.
+func makeStrict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				return err
+			}
+		case "completion": // it takes no arguments, but those are looked at only if it can run
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // noArgs is the Args of a command that takes none.

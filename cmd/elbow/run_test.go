@@ -166,6 +166,10 @@ func TestExitCodes(t *testing.T) {
 
 		{"stat", exitUsage, "", "status"},
 		{"frobnicate", exitUsage, "", `unknown command "frobnicate"`},
+		{"help frobnicate", exitUsage, "", `unknown command "frobnicate"`},
+		{"help status", exitOK, "elbow status [flags]", ""},
+		{"completion", exitOK, "bash", ""},
+		{"completion bahs", exitUsage, "", `unknown command "bahs" for "elbow completion"`},
 		{"run", exitUsage, "", `"config" not set`},
 		{"run --conf x", exitUsage, "", "See: elbow run --help"},
 		{"validate -c x y", exitUsage, "", `elbow validate takes no argument, got "y"`},
