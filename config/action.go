@@ -259,6 +259,10 @@ func (b *builder) fixedResponse(f fields) *FixedResponseAction {
 			f.wrong("status_code", "must be a status of the form 2xx, 4xx or 5xx")
 		}
 		r.StatusCode = n
+		// RFC 9110 sections 15.3.5 and 15.3.6.
+		if body := f.set["message_body"]; (n == 204 || n == 205) && body != nil && body.text != "" {
+			f.errorf("message_body", "a response of status %d has no body; leave it out, or write 200", n)
+		}
 	}
 	r.ContentType, _ = f.choice("content_type")
 	r.Body, _ = f.text("message_body")

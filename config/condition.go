@@ -73,7 +73,13 @@ func (b *builder) condition(n *node, path string) (Condition, bool) {
 	case HostHeader:
 		return c, b.patterns(f, &c, hostPattern, true)
 	case PathPattern:
-		return c, b.patterns(f, &c, pathPattern, false)
+		ok := b.patterns(f, &c, pathPattern, false)
+		for i, value := range c.Values {
+			if ok && !strings.ContainsAny(value[:1], "/*?") {
+				b.warnf(f.set["values"].items[i], itemPath(f.at("values"), i, nil, ""), "matches no path: a path starts with /")
+			}
+		}
+		return c, ok
 	case HTTPHeader:
 		name, nameOK := f.text("http_header_name")
 		if problem := headerName(name); nameOK && problem != "" {

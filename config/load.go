@@ -171,7 +171,7 @@ func (l *loader) text(src *source, depth int) {
 	case root == nil && len(l.doc.r.errors) > before:
 		l.doc.broken = true
 		return
-	case root == nil || root.kind == nullNode:
+	case root == nil, root.kind == nullNode, root.kind == mapNode && len(root.pairs) == 0:
 		// An included file may be empty, or all comments.
 		if depth == 0 {
 			l.doc.broken = true

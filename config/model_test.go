@@ -191,3 +191,19 @@ func TestEveryFieldIsRead(t *testing.T) {
 	}
 	all(documentObject)
 }
+
+// A path pattern that no path can match is a mistake, though ELB takes it.
+func TestPathPatternWarning(t *testing.T) {
+	const text = `version: 1
+load_balancers: [{name: a, listeners: [{port: 80, default_actions: [{type: fixed-response, status_code: 200}], rules: [
+  {priority: 1, conditions: [{field: path-pattern, values: [/a, "*.png", "?b", img/*]}], actions: [{type: fixed-response, status_code: 200}]}]}]}]
+`
+	m, errs := Parse("lb.yaml", []byte(text), nil)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	const want = "lb.yaml:3:80: load_balancers[a].listeners[port=80].rules[priority=1].conditions[0].values[3]: matches no path: a path starts with /"
+	if len(m.Warnings) != 1 || m.Warnings[0].String() != want {
+		t.Errorf("got %v, want %s", m.Warnings, want)
+	}
+}

@@ -49,6 +49,7 @@ func (b *builder) admin(f fields) {
 	b.model.Admin.Socket, _ = a.text("socket")
 	if n := a.set["socket"]; n != nil && n.text != "" {
 		b.model.Admin.Socket = resolvePath(n.text, n.source.dir)
+		checkPath(a, "socket")
 		if len(b.model.Admin.Socket) > maxSocketPath {
 			a.errorf("socket", "must be at most %d bytes long with its directory, got %d", maxSocketPath, len(b.model.Admin.Socket))
 		}
@@ -68,6 +69,13 @@ func (b *builder) admin(f fields) {
 	}
 }
 
+// checkPath reports a path that no file should have, even where it could.
+func checkPath(f fields, name string) {
+	if n := f.set[name]; printable(n.text) != n.text {
+		f.wrong(name, "must be a path of printable characters")
+	}
+}
+
 func (b *builder) accessLog(f fields) {
 	a, ok := f.child("access_log")
 	if !ok {
@@ -75,6 +83,7 @@ func (b *builder) accessLog(f fields) {
 	}
 	file, _ := a.text("file")
 	if file != "" && file != "stdout" {
+		checkPath(a, "file")
 		file = resolvePath(file, a.set["file"].source.dir)
 	}
 	format, _ := a.choice("format")

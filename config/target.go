@@ -71,6 +71,9 @@ func parseTargetID(id string) (addr netip.Addr, name, problem string) {
 	const want = "must be an IP address or a DNS name"
 	if addr, err := netip.ParseAddr(id); err == nil {
 		addr = addr.Unmap()
+		if addr.Zone() != "" {
+			return netip.Addr{}, "", namesInterface
+		}
 		if addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast {
 			return netip.Addr{}, "", "must be the address of one machine"
 		}

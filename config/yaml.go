@@ -101,6 +101,8 @@ func explainYAML(e *yaml.LoadError) string {
 		hint = "; check the indentation, and quote a value that holds \": \""
 	case strings.Contains(message, "cannot start any token"):
 		hint = "; indent with spaces rather than tabs, and quote a value that starts with @, ` or %"
+	case strings.Contains(message, "incompatible YAML document"):
+		hint = "; remove the line %YAML"
 	case strings.Contains(message, "unknown anchor"):
 		hint = "; a value that starts with * must be quoted unless it names an anchor (&)"
 	}

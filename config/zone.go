@@ -101,12 +101,19 @@ func (b *builder) address(n *node, path string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	addr = addr.Unmap()
+	if addr.Zone() != "" {
+		b.errorf(n, path, "%s, got %s", namesInterface, n.shown())
+		return netip.Addr{}, false
+	}
 	if addr.IsMulticast() || addr == broadcast {
 		b.errorf(n, path, "must be an address of one machine, %s is not", n.shown())
 		return netip.Addr{}, false
 	}
 	return addr, true
 }
+
+// namesInterface is what is wrong with an address such as fe80::1%eth0.
+const namesInterface = "must be an address without the name of an interface (%), which is not supported yet"
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
