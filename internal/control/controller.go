@@ -125,7 +125,7 @@ func New(opt Options) (*Controller, error) {
 	ropt.Clock = c.opt.Clock
 	ropt.OnChange = c.onResolved
 	ropt.OnError = func(name string, err error) {
-		c.log.Warn("target name not resolved; its last addresses stay", zap.String("name", name), zap.Error(err))
+		c.log.Warn("target name not resolved, or only by half; the last addresses of what failed stay", zap.String("name", name), zap.Error(err))
 	}
 	c.resolver = resolve.New(ropt)
 	go c.follow()

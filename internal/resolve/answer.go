@@ -10,14 +10,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-const (
-	// maxRecords bounds how many records of an answer are looked at.
-	maxRecords = 512
-	// maxAddrs bounds how many addresses a name may have; more are dropped.
-	maxAddrs = 256
-	// maxAliases bounds a chain of CNAMEs.
-	maxAliases = 12
-)
+// maxAliases bounds a chain of CNAMEs.
+const maxAliases = 12
 
 var (
 	// errNotOurs: a message that does not answer the question. Over UDP it
@@ -25,12 +19,16 @@ var (
 	errNotOurs   = errors.New("reply does not match the question")
 	errTruncated = errors.New("reply is truncated")
 	errAliases   = fmt.Errorf("more than %d CNAMEs in a row", maxAliases)
-	errRecords   = fmt.Errorf("more than %d records", maxRecords)
-	errLame      = errors.New("server is not recursive")
+
+	// errAnswered: a server replied that it has no answer.
+	errAnswered = errors.New("server answered")
+	errLame     = fmt.Errorf("%w that it is not recursive", errAnswered)
 )
 
 // parseAnswer reads a reply to the question q, asked under id. Any message may
-// come here; what it gives is bounded.
+// come here; what it gives is bounded by the 64 KiB of a message: 4,095 IPv4
+// addresses. None of them is dropped to have fewer: servers rotate addresses, so
+// that others would be missing each time.
 //
 // Only records on the chain of CNAMEs that starts at the question count
 // (RFC 1034 section 3.6.2), so a reply cannot smuggle in addresses of another
@@ -53,9 +51,9 @@ func parseAnswer(msg []byte, id uint16, q dnsmessage.Question) (answer, error) {
 	switch h.RCode {
 	case dnsmessage.RCodeSuccess:
 	case dnsmessage.RCodeNameError:
-		return answer{outcome: none}, nil
+		return answer{outcome: absent}, nil
 	default:
-		return answer{}, fmt.Errorf("server answered %s", strings.TrimPrefix(h.RCode.String(), "RCode"))
+		return answer{}, fmt.Errorf("%w %s", errAnswered, strings.TrimPrefix(h.RCode.String(), "RCode"))
 	}
 	if err := p.SkipAllQuestions(); err != nil {
 		return answer{}, err
@@ -100,9 +98,6 @@ func readRecords(p *dnsmessage.Parser, want dnsmessage.Type) (records, error) {
 		if err != nil {
 			return recs, err
 		}
-		if recs.count == maxRecords {
-			return recs, errRecords
-		}
 		name := key(&h.Name)
 		var addr netip.Addr
 		switch {
@@ -129,7 +124,7 @@ func readRecords(p *dnsmessage.Parser, want dnsmessage.Type) (records, error) {
 		if err != nil {
 			return recs, err
 		}
-		if addr.IsValid() && !addr.IsUnspecified() && !addr.IsMulticast() && len(recs.addrs[name]) < maxAddrs {
+		if addr.IsValid() && !addr.IsUnspecified() && !addr.IsMulticast() {
 			recs.addrs[name] = append(recs.addrs[name], addrRecord{addr, h.TTL})
 		}
 	}

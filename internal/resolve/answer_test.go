@@ -61,7 +61,6 @@ func TestParseAnswer(t *testing.T) {
 	f("chain in any order", message(t, nil, backwards...), "192.0.2.1", time.Minute, nil)
 	f("loop", message(t, nil, "60 cname web.test."), "", 0, errAliases)
 	f("chain to nothing", message(t, nil, "60 cname other.test."), "", 0, nil)
-	f("too many records", message(t, nil, slices.Repeat([]string{"60 192.0.2.1"}, maxRecords+1)...), "", 0, errRecords)
 	f("truncated", message(t, func(m *dnsmessage.Message) { m.Truncated = true }), "", 0, errTruncated)
 	f("not recursive", message(t, func(m *dnsmessage.Message) { m.RecursionAvailable = false }), "", 0, errLame)
 	f("authoritative", message(t, func(m *dnsmessage.Message) { m.RecursionAvailable, m.Authoritative = false, true }), "", 0, nil)
@@ -85,7 +84,7 @@ func FuzzParseAnswer(f *testing.F) {
 		if err != nil && a.outcome != failed {
 			t.Errorf("outcome %d with error %v", a.outcome, err)
 		}
-		if len(a.addrs) > maxAddrs || a.ttl < 0 || a.ttl > maxTTL {
+		if len(a.addrs) > len(msg)/15 || a.ttl < 0 || a.ttl > maxTTL { // an A record has 15 bytes at least
 			t.Errorf("%d addresses for %v", len(a.addrs), a.ttl)
 		}
 		for _, addr := range a.addrs {

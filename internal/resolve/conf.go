@@ -131,9 +131,7 @@ func parseHosts(data []byte) map[string][]netip.Addr {
 		}
 		for _, name := range f[1:] {
 			name = strings.ToLower(strings.TrimSuffix(name, "."))
-			if len(m[name]) < maxAddrs {
-				m[name] = append(m[name], addr)
-			}
+			m[name] = append(m[name], addr)
 		}
 	}
 	return m

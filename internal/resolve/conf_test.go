@@ -73,8 +73,8 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 		for name, addrs := range parseHosts([]byte(text)) {
-			if len(addrs) == 0 || len(addrs) > maxAddrs {
-				t.Errorf("%q has %d addresses", name, len(addrs))
+			if len(addrs) == 0 {
+				t.Errorf("%q has no addresses", name)
 			}
 		}
 	})

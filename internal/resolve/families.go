@@ -18,8 +18,10 @@ type outcome uint8
 const (
 	// failed: there was no usable answer; nothing is known.
 	failed outcome = iota
-	// none: the name has no such record, or does not exist.
+	// none: the name has no such record.
 	none
+	// absent: the name does not exist, so it has no record of any type (RFC 8020).
+	absent
 	// found: there are addresses.
 	found
 )
@@ -58,7 +60,7 @@ func (f *families) addrs() []netip.Addr {
 	return slices.Clip(slices.Compact(all))
 }
 
-// ttl is how long all of it is good.
+// ttl is how long all of it is good, within minTTL and maxTTL.
 func (f *families) ttl() time.Duration {
 	ttl := maxTTL
 	for _, a := range f {
@@ -66,7 +68,7 @@ func (f *families) ttl() time.Duration {
 			ttl = min(ttl, a.ttl)
 		}
 	}
-	return ttl
+	return max(ttl, minTTL)
 }
 
 // fixed makes an answer of addresses that did not come from DNS.

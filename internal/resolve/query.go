@@ -30,7 +30,8 @@ var (
 )
 
 // lookup resolves a name once, in the order that the package comment gives.
-// An error may come with addresses, when one of the two questions failed.
+// An error may come with addresses and their TTL, when one of the two questions
+// failed.
 func (r *Resolver) lookup(ctx context.Context, name string) (families, time.Duration, error) {
 	bare := strings.TrimSuffix(name, ".")
 	if addr, err := netip.ParseAddr(bare); err == nil {
@@ -53,10 +54,14 @@ func (r *Resolver) lookup(ctx context.Context, name string) (families, time.Dura
 		if f.found() {
 			return f, f.ttl(), err
 		}
-		if err != nil {
-			failure = err
+		if err == nil {
+			continue
 		}
-		if ctx.Err() != nil {
+		failure = err
+		if !errors.Is(err, errAnswered) {
+			// As in libc: this may be the name that was meant, only that the
+			// answer was lost. What the next domain has under it is another
+			// machine.
 			break
 		}
 	}
@@ -64,7 +69,9 @@ func (r *Resolver) lookup(ctx context.Context, name string) (families, time.Dura
 }
 
 // askBoth asks for A and AAAA of a name at the same time. The error is that of
-// a question that failed; a name without addresses is no error.
+// a question that failed, of one without any answer if there is one; a name
+// without addresses is no error, and one that does not exist has no AAAA either,
+// whatever became of that question.
 func (r *Resolver) askBoth(ctx context.Context, conf resolvConf, name string) (families, error) {
 	n, err := dnsmessage.NewName(name)
 	if err != nil || !validName(name) {
@@ -84,10 +91,13 @@ func (r *Resolver) askBoth(ctx context.Context, conf resolvConf, name string) (f
 	f[v4], errs[v4] = r.ask(ctx, conf, dnsmessage.Question{Name: n, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET})
 	got := <-other
 	f[v6], errs[v6] = got.answer, got.err
-	if errs[v4] != nil {
-		return f, errs[v4]
+	switch {
+	case f[v4].outcome == absent || f[v6].outcome == absent:
+		return f, nil
+	case errs[v4] == nil || errs[v6] != nil && errors.Is(errs[v4], errAnswered):
+		return f, errs[v6]
 	}
-	return f, errs[v6]
+	return f, errs[v4]
 }
 
 // validName tells whether a rooted name can be packed: labels of 1 to 63

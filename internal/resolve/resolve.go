@@ -78,7 +78,8 @@ type Options struct {
 	// duplicates, never empty, and must not be changed.
 	OnChange func(name string, addrs []netip.Addr)
 	// OnError, if not nil, is called when a resolution failed or half of it
-	// did. The addresses stay what they were.
+	// did, IPv4 or IPv6. What failed keeps the addresses it had. Of failures
+	// in a row that are alike in this only the first is told.
 	OnError func(name string, err error)
 }
 
@@ -114,6 +115,7 @@ type watch struct {
 	addrs  []netip.Addr // of known, sorted; replaced, never changed
 	err    error        // of the last attempt
 	fails  int          // failed attempts in a row
+	found  bool         // the last attempt gave addresses, be it by half
 	timer  clock.Timer
 	cancel context.CancelFunc
 	gone   bool
@@ -312,7 +314,7 @@ func (r *Resolver) refresh(ctx context.Context, w *watch) {
 func (r *Resolver) report(w *watch, known families, err error) {
 	r.mu.Lock()
 	w.cancel() // frees the context; the timer is set only in finish
-	changed := false
+	changed, tell := false, false
 	w.err = err
 	if !w.gone {
 		w.known.update(known)
@@ -322,9 +324,11 @@ func (r *Resolver) report(w *watch, known families, err error) {
 	}
 	if err != nil {
 		w.fails++
+		tell = w.fails == 1 || w.found != known.found()
 	} else {
 		w.fails = 0
 	}
+	w.found = known.found()
 	addrs, gone := w.addrs, w.gone
 	if !w.done {
 		w.done = true
@@ -335,7 +339,7 @@ func (r *Resolver) report(w *watch, known families, err error) {
 	if gone {
 		return
 	}
-	if err != nil && r.opt.OnError != nil {
+	if tell && r.opt.OnError != nil {
 		r.opt.OnError(w.name, err)
 	}
 	if changed && r.opt.OnChange != nil {
@@ -343,14 +347,18 @@ func (r *Resolver) report(w *watch, known families, err error) {
 	}
 }
 
+// finish sets the timer for the next time; ttl is 0 when nothing was found.
 func (r *Resolver) finish(w *watch, ttl time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w.cancel = nil
 	if !w.gone {
-		pause := min(max(ttl, minTTL), maxTTL)
+		pause := ttl
 		if w.fails > 0 {
 			pause = retryAfter(w.fails)
+			if ttl > 0 { // half of it was answered, and is good for so long
+				pause = min(pause, ttl)
+			}
 		}
 		if w.timer == nil {
 			w.timer = r.opt.Clock.AfterFunc(pause, func() { r.onDue(w) })

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/elbow-lb/elbow/internal/clock"
 )
 
@@ -224,6 +226,30 @@ func TestFailuresKeepAddresses(t *testing.T) {
 	f("cut short", one("60 192.0.2.9"), one("60 2001:db8::9"), func(_ string, b []byte) [][]byte { return [][]byte{b[:len(b)-1]} })
 }
 
+// Where IPv6 is never answered, IPv4 still follows its TTL, and one failure is
+// told of, not each.
+func TestHalfAnswersFollowTheirTTL(t *testing.T) {
+	s := newStage(t, "", "")
+	s.zone.set("a", "web.test", "5 192.0.2.0")
+	s.zone.set("aaaa", "web.test", "servfail")
+	s.setNames("web.test")
+	for i := range 10 {
+		s.zone.set("a", "web.test", fmt.Sprintf("5 192.0.2.%d", i))
+		s.advance(5 * time.Second)
+		s.want("web.test", fmt.Sprintf("192.0.2.%d", i), "after its TTL")
+	}
+	if len(s.errors) != 1 {
+		t.Errorf("OnError: %q, want one", s.errors)
+	}
+	s.zone.set("a", "web.test", "servfail")
+	for range 10 {
+		s.advance(maxRetry)
+	}
+	if len(s.errors) != 2 {
+		t.Errorf("OnError: %q, want a second for what failed in full", s.errors)
+	}
+}
+
 func TestRetryBacksOff(t *testing.T) {
 	s := newStage(t, "", "")
 	s.zone.set("a", "web.test", "servfail")
@@ -248,21 +274,31 @@ func TestRetryBacksOff(t *testing.T) {
 
 func TestTruncatedGoesToTCP(t *testing.T) {
 	s := newStage(t, "", "")
+	const n = 4000 // about what a message can hold
 	var many []string
-	for i := range 200 {
-		many = append(many, fmt.Sprintf("60 198.51.100.%d", i+1))
+	for i := range n {
+		many = append(many, fmt.Sprintf("60 198.18.%d.%d", i/250, i%250+1))
 	}
 	s.zone.set("a", "big.test", many...)
 	s.zone.set("aaaa", "big.test")
 	s.setNames("big.test")
-	if got, _ := s.Lookup("big.test"); len(got) != 200 {
-		t.Errorf("got %d addresses, want 200", len(got))
+	if got, _ := s.Lookup("big.test"); len(got) != n {
+		t.Errorf("got %d addresses, want all %d", len(got), n)
 	}
 	q := s.zone.questions()
 	slices.Sort(q)
 	if want := []string{"tcp a big.test.", "udp a big.test.", "udp aaaa big.test."}; !slices.Equal(q, want) {
 		t.Errorf("asked %q, want %q", q, want)
 	}
+
+	// Servers rotate what they answer; that changes nothing.
+	slices.Reverse(many)
+	s.zone.set("a", "big.test", many...)
+	s.mu.Lock()
+	s.changes = nil
+	s.mu.Unlock()
+	s.advance(time.Minute)
+	s.wantChanges("another order")
 }
 
 // Forged and stray datagrams are passed over; the real answer is taken.
@@ -320,6 +356,33 @@ func TestSearch(t *testing.T) {
 	s.want("api", "192.0.2.2", "second search domain")
 	s.want("a.b.c", "192.0.2.3", "ndots or more: as it is first")
 	s.want("web.", "", "rooted: as it is only")
+}
+
+// A name whose answer is lost is not looked for in the next domain, where it
+// may be another machine's.
+func TestSearchStopsWithoutAnAnswer(t *testing.T) {
+	f := func(name string, lost []string, want string) {
+		t.Helper()
+		s := newStage(t, "search ns.test test\noptions attempts:1", "")
+		s.zone.set("a", "web.test", "60 192.0.2.66")
+		s.zone.set("aaaa", "web.test")
+		s.zone.setMangle(func(_ string, reply []byte) [][]byte {
+			var m dnsmessage.Message
+			if err := m.Unpack(reply); err != nil {
+				t.Error(err)
+			}
+			q := m.Questions[0]
+			if slices.Contains(lost, q.Type.String()+" "+q.Name.String()) {
+				return slices.Repeat([][]byte{{1}}, maxForeign) // as good as silence, without the wait
+			}
+			return [][]byte{reply}
+		})
+		s.setNames("web")
+		s.want("web", want, name)
+	}
+	f("both lost", []string{"TypeA web.ns.test.", "TypeAAAA web.ns.test."}, "")
+	f("not there, though not asked for IPv6", []string{"TypeAAAA web.ns.test."}, "192.0.2.66")
+	f("nothing lost", nil, "192.0.2.66")
 }
 
 func TestHosts(t *testing.T) {
