@@ -188,7 +188,7 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 		LoadBalancer: lb,
 		Name:         fmt.Sprintf("%s/%s:%d", lb.Name, cfg.Protocol, cfg.Port),
 		LogName:      logName("app", lb.Name),
-		Rules:        rule.Compile(cfg.Rules),
+		Rules:        c.rules(cfg),
 		Actions:      make([]Action, len(cfg.Rules)),
 		Default:      c.action(lb, &cfg.Default, 0),
 	}
@@ -202,6 +202,16 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 	for _, addr := range c.model.Binds(cfg) {
 		c.bind(l, netip.AddrPortFrom(addr, cfg.Port))
 	}
+}
+
+// rules returns the compiled rules of the listener that is compiled next. When a
+// name has other addresses the same model is compiled again, and its rules, which
+// may be thousands, are those of before.
+func (c *compiler) rules(cfg *config.Listener) *rule.Set {
+	if c.prev != nil && c.prev.Model == c.model {
+		return c.prev.Listeners[len(c.next.Listeners)].Rules
+	}
+	return rule.Compile(cfg.Rules)
 }
 
 // logName is what a resource is called in access logs: the end of the ARN that

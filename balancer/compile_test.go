@@ -240,6 +240,19 @@ func TestAlgorithmChange(t *testing.T) {
 	}
 }
 
+// The same model compiled again, as for a name's other addresses, shares what is
+// compiled of its rules; another model does not, even if it says the same.
+func TestRulesAreKept(t *testing.T) {
+	m := model(nil, groupOf("g", 1))
+	s1 := Compile(m, nil, testEnv)
+	if Compile(m, s1, testEnv).Listeners[0].Rules != s1.Listeners[0].Rules {
+		t.Error("the rules of one model were compiled twice")
+	}
+	if Compile(model(nil, groupOf("g", 1)), s1, testEnv).Listeners[0].Rules == s1.Listeners[0].Rules {
+		t.Error("two models share their rules")
+	}
+}
+
 func TestLive(t *testing.T) {
 	var l Live
 	if l.Load() != nil {

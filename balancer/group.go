@@ -81,22 +81,14 @@ func (g *Group) Pick(p *Pick) *Target {
 // must not overlap, or the one that saw older health could finish last: see
 // Live.HealthChanged.
 func (g *Group) Refresh() {
-	e := &eligible{all: newScope(g.Targets)}
+	e := new(eligible)
+	e.all, e.counts = newScope(g.Targets)
 	e.failOpen = e.all.failOpen
 	if zones := len(g.pickers) - 1; zones > 0 {
 		e.zones = make([]scope, zones)
 		for zone := range e.zones {
-			e.zones[zone] = newScope(inZone(g.Targets, zone))
+			e.zones[zone], _ = newScope(inZone(g.Targets, zone))
 			e.failOpen = e.failOpen || e.zones[zone].failOpen
-		}
-	}
-	e.counts.Registered = len(g.Targets)
-	for _, t := range g.Targets {
-		switch state, _ := t.State.Health.Load(); state {
-		case health.StateHealthy:
-			e.counts.Healthy++
-		case health.StateUnhealthy:
-			e.counts.Unhealthy++
 		}
 	}
 	g.eligible.Store(e)
@@ -111,19 +103,26 @@ func (g *Group) FailOpen() bool { return len(g.LoadBalancers) > 0 && g.eligible.
 // Counts returns how many targets were in which state at the last Refresh.
 func (g *Group) Counts() Counts { return g.eligible.Load().counts }
 
-// newScope returns which of the targets are eligible, in their order.
-func newScope(targets []*Target) scope {
+// newScope returns which of the targets are eligible, in their order, and how
+// many are in which state. Each state is read once, so that the two agree.
+func newScope(targets []*Target) (scope, Counts) {
 	well := make([]*Target, 0, len(targets))
+	counts := Counts{Registered: len(targets)}
 	for _, t := range targets {
-		switch state, _ := t.State.Health.Load(); state {
-		case health.StateHealthy, health.StateUnavailable:
+		switch t.State.Health.State() {
+		case health.StateHealthy:
+			counts.Healthy++
 			well = append(well, t)
+		case health.StateUnavailable:
+			well = append(well, t)
+		case health.StateUnhealthy:
+			counts.Unhealthy++
 		}
 	}
 	if len(well) > 0 {
-		return scope{targets: well}
+		return scope{targets: well}, counts
 	}
-	return scope{targets: targets, failOpen: len(targets) > 0}
+	return scope{targets: targets, failOpen: len(targets) > 0}, counts
 }
 
 // inZone returns the targets of a zone, in their order. A target of no zone

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/elbow-lb/elbow/balancer"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/internal/clock"
 )
@@ -183,6 +184,30 @@ func TestTargetRemoved(t *testing.T) {
 	l.await("the last connection to the target is closed", func() bool {
 		return state.Conns.Idle() == 0 && state.Outstanding.Load() == 0 && l.clients() == 2
 	})
+}
+
+// TestTargetMovesZone: what is known of a target outlives a change of its zone,
+// and its metrics say the new one.
+func TestTargetMovesZone(t *testing.T) {
+	a := newTarget(t, "a", "127.0.0.1:0")
+	l := newLab(t, Options{})
+	var state *balancer.TargetState
+	for _, zone := range []string{"east", "west"} {
+		l.must(strings.Replace(l.forward(a.addr), "{id: ", "{zone: "+zone+", id: ", 1) + "zones: [{name: east}, {name: west}]\n")
+		l.dial().get("/", 200, "a")
+		now := l.Snapshot().Groups[0].Targets[0].State
+		if state != nil && now != state {
+			t.Error("the target lost its state")
+		}
+		state = now
+		all, in := l.series(a.addr), l.series(a.addr, fmt.Sprintf("%q", zone))
+		if len(all) == 0 || len(all) != len(in) {
+			t.Errorf("in zone %s: %v", zone, all)
+		}
+		if got := l.series("elbow_target_requests_total", a.addr, "value:1"); len(got) != 1 {
+			t.Errorf("in zone %s: %v, want one request", zone, got)
+		}
+	}
 }
 
 // TestListenerRemoved: its connections end with their next response.
