@@ -37,7 +37,7 @@ var actionUnion = &union{
 			{name: "host", kind: textValue, def: "#{host}", max: maxRedirectField, doc: "The host. It may hold #{host}."},
 			{name: "port", kind: textValue, def: "#{port}", numeric: true, pattern: `^([1-9][0-9]{0,4}|#\{port\})$`, format: "a port from 1 to 65535 or #{port}", doc: "The port, from 1 to 65535."},
 			{name: "path", kind: textValue, def: "/#{path}", max: maxRedirectField, pattern: "^/", doc: "The path, starting with /. It may hold #{host}, #{port} and #{path}, which has no slash at its start."},
-			{name: "query", kind: textValue, def: "#{query}", max: maxRedirectField, doc: "The query, without ?. It may hold all placeholders."},
+			{name: "query", kind: textValue, empty: true, def: "#{query}", max: maxRedirectField, doc: "The query, without ?. It may hold all placeholders. \"\" leaves out the request's."},
 			{name: "status_code", kind: choiceValue, required: true, values: []choice{{word: redirectPermanent}, {word: redirectFound}}, doc: "The status, HTTP_301 (permanent) or HTTP_302 (found)."},
 		}},
 		{name: "fixed-response action", tag: "fixed-response", doc: "Answers without a target.", fields: []field{

@@ -207,9 +207,9 @@ type WeightedGroup struct {
 	Weight int // 0..999; 0 takes nothing
 }
 
-// RedirectAction answers with a Location built from the request. Empty strings
-// never occur: the defaults are ELB's placeholders ("#{protocol}", "#{host}",
-// "#{port}", "/#{path}", "#{query}").
+// RedirectAction answers with a Location built from the request. No string is
+// empty but Query, for a Location without one: the defaults are ELB's
+// placeholders ("#{protocol}", "#{host}", "#{port}", "/#{path}", "#{query}").
 type RedirectAction struct {
 	Protocol, Host, Port, Path, Query string
 	StatusCode                        int // 301 or 302
@@ -307,7 +307,7 @@ func (m Matcher) Match(status int) bool {
 type Target struct {
 	ID       string     // as written
 	Addr     netip.Addr // when the id is an IP address
-	Name     string     // when the id is a DNS name, lower case, no trailing dot
+	Name     string     // when the id is a DNS name, lower case, with the dot at its end if it has one
 	Port     uint16     // the group's where the target has none
 	Zone     int        // index into Model.Zones, or NoZone
 	Position Position

@@ -107,7 +107,7 @@ func TestModel(t *testing.T) {
 	f("matcher", []bool{g.HealthCheck.Matcher.Match(250), g.HealthCheck.Matcher.Match(300), g.HealthCheck.Matcher.Match(301)}, []bool{true, false, true})
 	f("health port", g.HealthCheck.Port, uint16(8081))
 	f("zone all", g.Targets[2].Zone, NoZone)
-	f("name", g.Targets[3].Name, "web-1.internal")
+	f("name", g.Targets[3].Name, "web-1.internal.")
 	f("merged check", m.TargetGroups[2].HealthCheck.Interval, 5*time.Second)
 	f("timeout below a short interval", m.TargetGroups[1].HealthCheck.Timeout, 4*time.Second)
 	f("TCP check", m.TargetGroups[3].HealthCheck, HealthCheck{Protocol: TCP, Interval: 30 * time.Second, Timeout: 5 * time.Second, HealthyThreshold: 5, UnhealthyThreshold: 2})

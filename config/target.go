@@ -12,7 +12,7 @@ var targetObject = &object{
 	doc:  "A registered target. The same id may occur more than once, with different ports.",
 	fields: []field{
 		{name: "id", kind: textValue, required: true, max: 253, format: "an IP address or a DNS name",
-			doc: "The target's IP address or DNS name. A name stands for the addresses that it resolves to."},
+			doc: "The target's IP address or DNS name. A name stands for the addresses that it resolves to; with a dot at its end, without the search domains of the machine."},
 		{name: "port", kind: integerValue, min: 1, max: 65535, doc: "The port it takes traffic on. The default is the group's."},
 		{name: "zone", kind: textValue, doc: "The zone it is in, by name. A target without one, or with all, is in every zone."},
 	},
@@ -51,7 +51,7 @@ func (b *builder) targets(f fields, group *TargetGroup) {
 			target.Zone = b.zone(t.set["zone"], t.at("zone"))
 		}
 		if idOK && t.has("id") && target.Port != 0 {
-			k := key{target.Name, target.Port}
+			k := key{strings.TrimSuffix(target.Name, "."), target.Port}
 			if target.Addr.IsValid() {
 				k.id = target.Addr.String()
 			}
@@ -66,7 +66,7 @@ func (b *builder) targets(f fields, group *TargetGroup) {
 }
 
 // parseTargetID parses the id of an ip target: an address, or a DNS name in
-// lower case without the dot at its end.
+// lower case.
 func parseTargetID(id string) (addr netip.Addr, name, problem string) {
 	const want = "must be an IP address or a DNS name"
 	if addr, err := netip.ParseAddr(id); err == nil {
@@ -89,15 +89,15 @@ func parseTargetID(id string) (addr netip.Addr, name, problem string) {
 	case strings.ContainsAny(id, ":[]"):
 		return addr, "", want + "; write the port as a field of its own, as in id: 192.0.2.1, port: 80"
 	}
-	name = strings.ToLower(strings.TrimSuffix(id, "."))
-	if problem := dnsName(name); problem != "" {
+	name = strings.ToLower(id)
+	if problem := dnsName(strings.TrimSuffix(name, ".")); problem != "" {
 		return addr, "", want + "; " + problem
 	}
 	return addr, name, ""
 }
 
-// dnsName says what is wrong with a name in lower case. Underscores are
-// allowed: container runtimes use them.
+// dnsName says what is wrong with a name in lower case, without a dot at its
+// end. Underscores are allowed: container runtimes use them.
 func dnsName(s string) string {
 	if s == "" || len(s) > 253 {
 		return "a name has 1 to 253 characters"

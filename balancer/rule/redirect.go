@@ -55,7 +55,7 @@ var placeholders = [...]string{
 
 // CompileRedirect compiles a redirect action. All five placeholders are known
 // in each of its fields; which of them may stand where is for config to judge.
-// An empty field means ELB's default for it.
+// An empty field means ELB's default for it, an empty Query none.
 func CompileRedirect(a *config.RedirectAction) *Redirect {
 	field := func(s, otherwise string) []part {
 		if s == "" {
@@ -69,7 +69,7 @@ func CompileRedirect(a *config.RedirectAction) *Redirect {
 		host:       field(a.Host, "#{host}"),
 		port:       field(a.Port, "#{port}"),
 		path:       field(a.Path, "/#{path}"),
-		query:      field(a.Query, "#{query}"),
+		query:      compileTemplate(a.Query),
 	}
 }
 

@@ -27,8 +27,11 @@ func TestAppendLocation(t *testing.T) {
 	}
 	f("all defaults", func(a *config.RedirectAction, in *RedirectInput) {}, "http://www.example.com:80/a/b?x=1&y")
 	f("empty fields are the defaults", func(a *config.RedirectAction, in *RedirectInput) {
-		*a = config.RedirectAction{StatusCode: 302}
+		*a = config.RedirectAction{StatusCode: 302, Query: "#{query}"}
 	}, "http://www.example.com:80/a/b?x=1&y")
+	f("but an empty query is none", func(a *config.RedirectAction, in *RedirectInput) {
+		a.Query = ""
+	}, "http://www.example.com:80/a/b")
 	f("to HTTPS, the port is spelt out", func(a *config.RedirectAction, in *RedirectInput) {
 		a.Protocol, a.Port = "HTTPS", "443"
 	}, "https://www.example.com:443/a/b?x=1&y")
@@ -80,7 +83,7 @@ func TestAppendLocationLimit(t *testing.T) {
 }
 
 func TestAppendLocationAllocs(t *testing.T) {
-	r := CompileRedirect(&config.RedirectAction{Protocol: "HTTPS", Port: "443"})
+	r := CompileRedirect(&config.RedirectAction{Protocol: "HTTPS", Port: "443", Query: "#{query}"})
 	buf := make([]byte, 0, 256)
 	host, path, query := []byte("www.example.com"), []byte("/a/b"), []byte("x=1")
 	if n := testing.AllocsPerRun(100, func() {
