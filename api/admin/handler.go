@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
@@ -132,6 +133,8 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnprocessableEntity, &Failure{Reason: ReasonCannotBind, Message: err.Error()})
 	case errors.Is(err, control.ErrEnding):
 		fail(w, http.StatusServiceUnavailable, &Failure{Reason: ReasonDraining, Message: err.Error()})
+	case errors.Is(err, fs.ErrPermission):
+		fail(w, http.StatusUnprocessableEntity, &Failure{Reason: ReasonNoPermission, Message: err.Error()})
 	default:
 		fail(w, http.StatusUnprocessableEntity, &Failure{Reason: ReasonCannotApply, Message: err.Error()})
 	}

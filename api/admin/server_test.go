@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -223,6 +225,7 @@ func TestReloadRejected(t *testing.T) {
 	f(diags, 422, ReasonInvalidConfiguration)
 	f(&control.BindError{Err: errors.New("cannot listen on :80")}, 422, ReasonCannotBind)
 	f(errors.New("access_log.file: no such directory"), 422, ReasonCannotApply)
+	f(fmt.Errorf("access_log.file: %w", fs.ErrPermission), 422, ReasonNoPermission)
 	f(control.ErrEnding, 503, ReasonDraining)
 }
 

@@ -27,6 +27,7 @@ type Reason string
 const (
 	ReasonInvalidConfiguration Reason = "invalid_configuration" // 422: the file is wrong
 	ReasonCannotBind           Reason = "cannot_bind"           // 422: an address cannot be listened on
+	ReasonNoPermission         Reason = "no_permission"         // 422: a file that the configuration names must not be opened
 	ReasonCannotApply          Reason = "cannot_apply"          // 422: something else that the configuration asks for
 	ReasonDraining             Reason = "draining"              // 503: the daemon is about to end
 	ReasonNotFound             Reason = "not_found"             // 404

@@ -119,13 +119,14 @@ func (d *daemon) describe() {
 	d.log.Info("elbow", fields...)
 }
 
-// startCode is the exit code for a first configuration that cannot take effect.
+// startCode is the exit code for a first configuration that cannot take effect,
+// and the same that `elbow reload` has for it.
 func startCode(err error) int {
 	var bind *control.BindError
 	if errors.As(err, &bind) || errors.Is(err, os.ErrPermission) {
 		return exitBind
 	}
-	return exitFailure
+	return exitConfig // a file that it names cannot be opened
 }
 
 // load gives the controller what was loaded at the start, and later what the

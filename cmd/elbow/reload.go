@@ -22,9 +22,9 @@ command is for scripts that must know how it went.
 A reload is all or nothing. When the configuration is rejected nothing changes,
 and every error is shown.
 
-Exit codes: 0 when it is in force, 1 if the daemon is about to end, 3 if it is
-wrong, 4 if an address cannot be bound, 5 if no daemon answers, 6 if it takes longer
-than --timeout.`,
+Exit codes: 0 when it is in force; 1 if the daemon is about to end; 3 if it is
+wrong, or a file that it names cannot be opened; 4 if an address cannot be bound, or
+permission is missing; 5 if no daemon answers; 6 if it takes longer than --timeout.`,
 		Example: `  elbow reload
   elbow validate -c new.yaml && mv new.yaml /etc/elbow/elbow.yaml && elbow reload`,
 		Args: noArgs,
@@ -56,7 +56,7 @@ func rejected(cmd *cobra.Command, f *admin.Failure) error {
 			return err
 		}
 		return failf(exitConfig, "rejected: %s; the configuration in force stays", count(len(f.Diagnostics), "error"))
-	case admin.ReasonCannotBind:
+	case admin.ReasonCannotBind, admin.ReasonNoPermission:
 		return failf(exitBind, "rejected, the configuration in force stays: %w", f)
 	case admin.ReasonDraining:
 		return f

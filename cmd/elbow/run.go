@@ -28,8 +28,9 @@ ready, reloads and stops, and how it is. Unless GOMEMLIMIT is set, the memory li
 of the control group is obeyed.
 
 Exit codes: 0 after a drain; 1 if a second signal cut it short; 3 if the
-configuration is wrong at the start; 4 if an address or the admin socket cannot be
-bound; 6 if requests were still in flight after --drain-timeout.`,
+configuration is wrong at the start, or a file that it names cannot be opened; 4 if
+an address or the admin socket cannot be bound, or permission is missing; 6 if
+requests were still in flight after --drain-timeout.`,
 		Example: `  elbow run --config /etc/elbow/elbow.yaml
   elbow run -c elbow.yaml --drain-delay 5s`,
 		Args: noArgs,

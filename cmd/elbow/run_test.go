@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -99,7 +101,25 @@ func TestReload(t *testing.T) {
 	defer taken.Close()
 	l.write(strings.Replace(l.text(), fmt.Sprintf("port: %d", l.port), fmt.Sprintf("port: %d", taken.Addr().(*net.TCPAddr).Port), 1))
 	elbow(t, "reload", "--socket", l.socket()).want(exitBind, "", "address already in use")
+	// So is a log that cannot be written.
+	access := filepath.Join(l.dir, "access.log")
+	l.write(strings.Replace(l.text(), access, filepath.Join(l.dir, "none", "access.log"), 1))
+	elbow(t, "reload", "--socket", l.socket()).want(exitConfig, "", "no such file")
 	serves("three")
+	needForbidden(t)
+	l.write(strings.Replace(l.text(), access, forbidden, 1))
+	elbow(t, "reload", "--socket", l.socket()).want(exitBind, "", "permission denied")
+}
+
+// forbidden is a file that no user may make, where /sys can be written at all.
+const forbidden = "/sys/elbow.log"
+
+func needForbidden(t *testing.T) {
+	t.Helper()
+	if f, err := os.OpenFile(forbidden, os.O_WRONLY|os.O_CREATE, 0o600); !errors.Is(err, fs.ErrPermission) {
+		f.Close()
+		t.Skipf("opening %s is not forbidden but: %v", forbidden, err)
+	}
 }
 
 // Requirement: after SIGUSR1 the access log is a new file, and no line is lost.
@@ -143,6 +163,12 @@ func TestExitCodes(t *testing.T) {
 	one := &lb{dir: dir, port: taken.Addr().(*net.TCPAddr).Port, target: "9"}
 	good := file("good.yaml", one.text())
 	bad := file("bad.yaml", "version: 1\nload_balancer: []\ntarget_groups: [{name: web}]\n")
+	free := (&lb{dir: dir, port: freePort(t), target: "9"}).text()
+	log := func(name, path string) string {
+		return file(name, strings.Replace(free, filepath.Join(dir, "access.log"), path, 1))
+	}
+	noDir := log("nodir.yaml", filepath.Join(dir, "none", "access.log"))
+	noLog := log("nolog.yaml", forbidden)
 	noSocket := file("nosocket.yaml", strings.Replace(one.text(), "admin.sock", "good.yaml", 1))
 	mute, err := net.Listen("unix", filepath.Join(dir, "mute.sock")) // accepts, and never answers
 	if err != nil {
@@ -186,6 +212,8 @@ func TestExitCodes(t *testing.T) {
 
 		{"run -c " + good, exitBind, "", "ss -ltnp"},
 		{"run -c " + noSocket, exitBind, "", "is not a socket"},
+		{"run -c " + noLog, exitBind, "", forbidden + ": permission denied"},
+		{"run -c " + noDir, exitConfig, "", "access_log.file: open access log"},
 		{fmt.Sprintf("demo --port %d", one.port), exitBind, "", "address already in use"},
 
 		{"reload --socket " + filepath.Join(dir, "none.sock"), exitUnreachable, "", "--socket or ELBOW_SOCKET"},
@@ -197,6 +225,9 @@ func TestExitCodes(t *testing.T) {
 		{"healthcheck --timeout 20ms --socket " + mute.Addr().String(), exitFailure, "", "within 20ms"},
 	} {
 		t.Run(x.args, func(t *testing.T) {
+			if strings.Contains(x.args, noLog) {
+				needForbidden(t)
+			}
 			elbow(t, strings.Fields(x.args)...).want(x.code, x.stdout, x.stderr)
 		})
 	}
