@@ -148,6 +148,12 @@ var listenerRegistry = forOwner(OfListener, slices.Concat([]Attribute{
 	{Key: "routing.http.response.server.enabled", Types: forA, Default: "true",
 		Doc: "Whether responses that the load balancer makes have a Server header.",
 		set: func(a *attributeSet, v attributeValue) { a.listener.ServerHeader = v.on }},
+	{Key: "elbow.max_connections", Types: forA, Kind: IntegerAttribute, Min: 0, Max: maxConnections, Default: "0",
+		Doc: "How many client connections the listener takes at a time, over all its addresses; more are reset. 0 sets no bound but that of the descriptors the process may have.",
+		set: func(a *attributeSet, v attributeValue) { a.listener.MaxConnections = v.n }},
+	{Key: "elbow.max_connections_per_source", Types: forA, Kind: IntegerAttribute, Min: 0, Max: maxConnections, Default: "0",
+		Doc: "How many client connections the listener takes at a time from one IPv4 address, or one IPv6 /64; more are reset. 0 sets no bound: many people may come from one address.",
+		set: func(a *attributeSet, v attributeValue) { a.listener.MaxConnectionsPerSource = v.n }},
 },
 	requestHeaders(
 		"x_amzn_mtls_clientcert_serial_number", "X-Amzn-Mtls-Clientcert-Serial-Number",
@@ -173,6 +179,10 @@ var listenerRegistry = forOwner(OfListener, slices.Concat([]Attribute{
 		"x_frame_options", "X-Frame-Options",
 	),
 ))
+
+// maxConnections bounds the connections that can be asked for: more than a process
+// can have descriptors on most systems (fs.nr_open).
+const maxConnections = 1000000
 
 // maxResponseHeader bounds the value of a response header attribute, in bytes.
 const maxResponseHeader = 1024

@@ -136,6 +136,9 @@ type Listener struct {
 // ListenerAttributes are the listener attributes that have behaviour.
 type ListenerAttributes struct {
 	ServerHeader bool // routing.http.response.server.enabled
+
+	MaxConnections          int // elbow.max_connections; 0: as many as there are descriptors for
+	MaxConnectionsPerSource int // elbow.max_connections_per_source; 0: any number
 }
 
 // Rule is one numbered rule of a listener.

@@ -15,6 +15,11 @@ type Listener struct {
 // shards given to New. Look it up once per connection, not per request.
 func (l *Listener) Shard(i int) *ListenerShard { return &l.shards[i] }
 
+// Active returns how many client connections are open, over all shards.
+func (l *Listener) Active() int64 {
+	return sumGauge(l.shards, func(s *ListenerShard) *Gauge { return &s.ActiveConnections })
+}
+
 // ListenerShard holds what one event loop counts for one listener. The
 // fields are ordered by how often they are written together.
 type ListenerShard struct {

@@ -110,6 +110,13 @@ func (c *Conn) Local() netip.AddrPort { return sysGetsockname(c.fd) }
 // CloseDescriptor closes a socket that was never registered.
 func CloseDescriptor(fd int) { sysClose(int32(fd)) }
 
+// ResetDescriptor closes a socket that was never registered with RST, whatever
+// its peer has sent.
+func ResetDescriptor(fd int) {
+	setLingerZero(int32(fd))
+	sysClose(int32(fd))
+}
+
 // Hangup tells whether the peer has sent FIN or RST. Any goroutine may ask.
 func (c *Conn) Hangup() bool { return c.hangup.Load() != 0 }
 

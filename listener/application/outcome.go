@@ -11,26 +11,28 @@ type Outcome uint8
 // The outcomes and their statuses; ELB's where it has one
 // (elb troubleshooting guide, HTTP errors).
 const (
-	OutcomeOK                Outcome = iota
-	OutcomeClientClosed              // 460: the client went away before the response
-	OutcomeNoTarget                  // 503: the group has no target to try
-	OutcomeTargetRefused             // 502: connection refused, or no route
-	OutcomeTargetClosed              // 502: closed or reset before a response
-	OutcomeTargetMalformed           // 502: what came is not a response
-	OutcomeTargetCut                 // response began and broke off; the client's connection is cut too
-	OutcomeConnectTimeout            // 504: no connection within the connect timeout
-	OutcomeTargetTimeout             // 504: silent for the idle timeout
-	OutcomeHeadTimeout               // 408: the request head did not arrive in time
-	OutcomeBodyTimeout               // 408: the request body did not arrive in time
-	OutcomeBodyCut                   // 400: the client ended the body early
-	OutcomeMethodNotAllowed          // 405: TRACE, CONNECT
-	OutcomeTooManyForwarded          // 463: more than 30 addresses in X-Forwarded-For
-	OutcomeRedirectTooLong           // 507: Location beyond 8 KiB
-	OutcomeOutOfDescriptors          // 503: no descriptor or port for a connection
-	OutcomeUnsolicitedSwitch         // 502: 101 without a request for it
-	OutcomeTooManyInterim            // 502: a flood of 1xx responses
-	OutcomeSlowClient                // the client took no bytes for the idle timeout; cut
-	OutcomeInternal                  // 500: a panic, which is a bug
+	OutcomeOK                 Outcome = iota
+	OutcomeClientClosed               // 460: the client went away before the response
+	OutcomeNoTarget                   // 503: the group has no target to try
+	OutcomeTargetRefused              // 502: connection refused, or no route
+	OutcomeTargetClosed               // 502: closed or reset before a response
+	OutcomeTargetMalformed            // 502: what came is not a response
+	OutcomeTargetCut                  // response began and broke off; the client's connection is cut too
+	OutcomeConnectTimeout             // 504: no connection within the connect timeout
+	OutcomeTargetTimeout              // 504: silent for the idle timeout
+	OutcomeHeadTimeout                // 408: the request head did not arrive in time
+	OutcomeBodyTimeout                // 408: the request body did not arrive in time
+	OutcomeBodyCut                    // 400: the client ended the body early
+	OutcomeMethodNotAllowed           // 405: TRACE, CONNECT
+	OutcomeTooManyForwarded           // 463: more than 30 addresses in X-Forwarded-For
+	OutcomeRedirectTooLong            // 507: Location beyond 8 KiB
+	OutcomeOutOfDescriptors           // 503: no descriptor or port for a connection
+	OutcomeUnsolicitedSwitch          // 502: 101 without a request for it
+	OutcomeTooManyInterim             // 502: a flood of 1xx responses
+	OutcomeSlowClient                 // the client took no bytes for the idle timeout; cut
+	OutcomeInternal                   // 500: a panic, which is a bug
+	OutcomeTooManyConnections         // reset unanswered: more connections than elbow.max_connections
+	OutcomeTooManyFromSource          // reset unanswered: more than elbow.max_connections_per_source
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -60,6 +62,9 @@ var outcomes = [numOutcomes]struct {
 	OutcomeTooManyInterim:    {502, "TooManyInterimResponses"},
 	OutcomeSlowClient:        {408, "ClientTooSlow"},
 	OutcomeInternal:          {500, "InternalError"},
+
+	OutcomeTooManyConnections: {503, "TooManyConnections"},
+	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
 }
 
 // refused is the outcome of a request, or a target's response, that the parser

@@ -29,6 +29,7 @@ type Server struct {
 	access   atomic.Pointer[accesslog.Log]
 	draining atomic.Bool
 	panics   atomic.Uint64
+	sources  atomic.Pointer[sources] // nil until a limit asks for it
 }
 
 // Panics returns how many connections a panic has cost.
@@ -79,14 +80,19 @@ func (s *Server) Accept(slot int, l *netio.Loop, fd int, remote netip.AddrPort) 
 		netio.CloseDescriptor(fd)
 		return
 	}
+	m := b.Listener.Metrics.Shard(l.Index)
+	if o := s.enter(c, b, l.Index, remote.Addr()); o != OutcomeOK {
+		m.RejectedConnections.Inc()
+		m.Refuse(uint8(o))
+		netio.ResetDescriptor(fd)
+		return
+	}
 	c.bind = b
 	c.born = l.Now()
-	m := b.Listener.Metrics.Shard(l.Index)
 	m.Connections.Inc()
-	m.ActiveConnections.Inc()
 	idle := b.Listener.LoadBalancer.Attributes.IdleTimeout
 	if l.RegisterAccepted(&c.Conn, fd, remote, c, idle) != netio.OK {
-		m.ActiveConnections.Dec()
+		c.leave(l.Index)
 		m.RejectedConnections.Inc()
 	}
 }
@@ -110,11 +116,11 @@ type conn struct {
 	server *Server
 	bind   *balancer.Bind // of the last request: what holds should the listener be removed
 	born   int64          // engine time
+	source uint32         // under which it is counted; 0 if it is not
 	slot   int32
 
-	// What Local said, when it was asked: see localAddr.
-	local      [16]byte
-	localKnown bool
+	// What Local said; zero until it is asked: see localAddr.
+	local [16]byte
 }
 
 // localAddr is the address of ours that the client connected to. On a socket that
@@ -123,8 +129,8 @@ func (c *conn) localAddr() netip.Addr {
 	if a := c.bind.Addr.Addr(); !a.IsUnspecified() {
 		return a
 	}
-	if !c.localKnown {
-		c.local, c.localKnown = c.Local().Addr().As16(), true
+	if c.local == [16]byte{} {
+		c.local = c.Local().Addr().As16()
 	}
 	return netip.AddrFrom16(c.local).Unmap()
 }
@@ -173,14 +179,14 @@ func (c *conn) Expired(*netio.Conn) {
 
 // end closes the connection.
 func (c *conn) end() {
-	c.bind.Listener.Metrics.Shard(c.Loop().Index).ActiveConnections.Dec()
+	c.leave(c.Loop().Index)
 	c.Close()
 }
 
 // cut resets the connection: the client must not take its end for the end of
 // the response.
 func (c *conn) cut() {
-	c.bind.Listener.Metrics.Shard(c.Loop().Index).ActiveConnections.Dec()
+	c.leave(c.Loop().Index)
 	c.CloseReset()
 }
 
