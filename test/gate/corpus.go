@@ -93,6 +93,10 @@ func (f Fate) String() string {
 func (o Outcome) String() string {
 	var words []string
 	for _, alt := range o.Statuses {
+		if len(alt) == len(refusals) {
+			words = append(words, "4xx|5xx")
+			continue
+		}
 		words = append(words, strings.Trim(strings.ReplaceAll(fmt.Sprint(alt), " ", "|"), "[]"))
 	}
 	if len(words) == 0 {

@@ -177,6 +177,9 @@ func (j *judge) requests() {
 			j.add("the target saw %.300q; the client got answers to %.300q", want, echoes)
 		}
 	}
+	if j.refused() {
+		return
+	}
 	if c.Sees != nil && !slices.Equal(c.Sees, complete) {
 		j.add("the target saw %.300q, expected %.300q", complete, c.Sees)
 	}
@@ -213,6 +216,13 @@ func (j *judge) requests() {
 	if c.Body != nil && string(first.Body) != *c.Body {
 		j.add("the target got the body %.200q, expected %.200q", first.Body, *c.Body)
 	}
+}
+
+// refused tells whether the case was refused where it need not be: then what it
+// says of a request that is forwarded does not apply.
+func (j *judge) refused() bool {
+	return !slices.ContainsFunc(j.Responses, func(r *Response) bool { return r.Status < 400 }) &&
+		slices.ContainsFunc(j.Case.Want, func(o Outcome) bool { return !o.Refuses() })
 }
 
 // expand puts the client's address for $client.
@@ -323,6 +333,9 @@ func (j *judge) firstLine() {
 	line := map[string]any{}
 	if len(j.Log) > 0 {
 		line = j.Log[0]
+	}
+	if j.refused() {
+		return
 	}
 	for _, l := range c.Log {
 		name, want, _ := strings.Cut(j.expand(l), "=")

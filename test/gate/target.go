@@ -3,7 +3,6 @@ package gate
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +35,9 @@ type targetConn struct {
 	seen  []*Request // guarded by Target.mu
 	fault error      // what came was no valid request
 	ended bool       // the load balancer closed first
-	used  bool       // it carried a request of the case
+	used  bool       // it carried a request of the case; guarded by Target.mu
+
+	ending bool // we close it; guarded by Target.mu
 }
 
 // Request is one request that a target saw.
@@ -120,8 +121,7 @@ func (t *Target) take(discards bool) seenByTarget {
 			case <-time.After(Patience):
 			}
 		}
-		c.Close()
-		<-c.done
+		t.finish(c)
 		if c.used && discards && !c.ended {
 			out.kept = append(out.kept, fmt.Sprintf("target connection %d is not closed", i))
 		}
@@ -141,6 +141,25 @@ func (t *Target) take(discards bool) seenByTarget {
 	}
 	return out
 }
+
+// finish ends a connection in an orderly way: the next case must not meet it in
+// the load balancer's pool.
+func (t *Target) finish(c *targetConn) {
+	t.mu.Lock()
+	c.ending = true
+	t.mu.Unlock()
+	c.Conn.(*net.TCPConn).CloseWrite()
+	select {
+	case <-c.done:
+	case <-time.After(goodbye):
+		c.Close()
+		<-c.done
+	}
+}
+
+// goodbye is how long a load balancer has to answer a close with its own. One
+// that does not is none the worse.
+const goodbye = 500 * time.Millisecond
 
 func (t *Target) carried(c *targetConn) bool {
 	t.mu.Lock()
@@ -170,7 +189,9 @@ func (t *Target) serve(c *targetConn) {
 	for {
 		m, err := lbtest.ReadHead(r)
 		if err != nil {
-			c.ended = len(m.Raw()) == 0 && !errors.Is(err, net.ErrClosed)
+			t.mu.Lock()
+			c.ended = len(m.Raw()) == 0 && !c.ending
+			t.mu.Unlock()
 			if len(m.Raw()) > 0 {
 				c.fault = err
 			}
@@ -255,7 +276,8 @@ func echo(start string) string {
 	return q
 }
 
-// strictHead says what is wrong with a head beyond what the reader looks at.
+// strictHead says what is wrong with a head beyond what the reader looks at, and
+// could be read otherwise by somebody.
 func strictHead(m *lbtest.Message) error {
 	parts := strings.Split(m.Start(), " ")
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] != "HTTP/1.1" && parts[2] != "HTTP/1.0" {
@@ -267,7 +289,7 @@ func strictHead(m *lbtest.Message) error {
 		}
 	}
 	for _, c := range []byte(parts[1]) {
-		if c <= ' ' || c >= 0x7f {
+		if c <= ' ' || c == 0x7f {
 			return fmt.Errorf("request target %q", parts[1])
 		}
 	}
@@ -278,7 +300,7 @@ func strictHead(m *lbtest.Message) error {
 			}
 		}
 		for _, c := range []byte(f.Value) {
-			if c < ' ' && c != '\t' || c == 0x7f {
+			if c == '\r' || c == '\n' || c == 0 {
 				return fmt.Errorf("field %s: %q", f.Name, f.Value)
 			}
 		}

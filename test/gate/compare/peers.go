@@ -164,7 +164,7 @@ http {
   scgi_temp_path %[1]s/scgi;
   proxy_http_version 1.1;
   proxy_set_header Connection "";
-  proxy_set_header Host $http_host;
+  proxy_set_header Host $host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 `, dir)
 	for _, s := range all {
