@@ -42,7 +42,8 @@ func (c *Case) ForPeer(open bool) *Case {
 	d.Want = slices.Clone(c.Want)
 	if open && len(c.Peer) > 0 {
 		d.Want = append(d.Want, c.Peer...)
-		d.Never, d.Discards = nil, false // of a refusal
+		// All that is said of the case is said of our way.
+		d.Never, d.Discards, d.Sees, d.Has, d.Body, d.Payload = nil, false, nil, nil, nil, nil
 	}
 	for i, o := range d.Want {
 		if !o.Refuses() || o.Cut {
