@@ -29,8 +29,9 @@ type Set struct {
 	engine *netio.Engine
 	accept AcceptFunc
 
-	mu      sync.Mutex // guards sockets; never held while accepting
-	sockets map[netip.AddrPort]*socket
+	mu       sync.Mutex // guards what follows; never held while accepting
+	sockets  map[netip.AddrPort]*socket
+	failures uint64 // of the acceptors that are closed
 }
 
 // socket is one listening socket.
@@ -150,6 +151,7 @@ func (c *Change) Abort() {
 func (s *Set) closeLocked(a netip.AddrPort) {
 	k := s.sockets[a]
 	k.acceptor.Close()
+	s.failures += k.acceptor.Failures.Load()
 	s.takeRest(k)
 	unix.Close(k.fd)
 	delete(s.sockets, a)
@@ -198,6 +200,18 @@ func (s *Set) Addrs() map[int]netip.AddrPort {
 		out[k.slot] = k.addr
 	}
 	return out
+}
+
+// AcceptFailures returns how often accepting failed for want of descriptors or
+// memory, on any socket so far. The clients wait meanwhile.
+func (s *Set) AcceptFailures() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.failures
+	for _, k := range s.sockets {
+		n += k.acceptor.Failures.Load()
+	}
+	return n
 }
 
 // backlog is the accept queue asked for; the kernel cuts it to

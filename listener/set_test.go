@@ -127,6 +127,22 @@ func (r *rig) wantAddrs(want map[int]netip.AddrPort) {
 	}
 }
 
+// TestAcceptFailures: the sum does not fall when a socket goes.
+func TestAcceptFailures(t *testing.T) {
+	r := newRig(t)
+	a, b := r.free("127.0.0.1"), r.free("127.0.0.1")
+	r.apply(bind(0, a), bind(1, b))
+	r.set.sockets[a].acceptor.Failures.Add(2)
+	r.set.sockets[b].acceptor.Failures.Add(3)
+	if n := r.set.AcceptFailures(); n != 5 {
+		t.Errorf("%d, want 5", n)
+	}
+	r.apply(bind(1, b))
+	if n := r.set.AcceptFailures(); n != 5 {
+		t.Errorf("%d after a socket was closed, want 5", n)
+	}
+}
+
 func TestChange(t *testing.T) {
 	r := newRig(t)
 	a, b, c := r.free("127.0.0.1"), r.free("127.0.0.1"), r.free("127.0.0.1")

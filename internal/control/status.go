@@ -167,6 +167,7 @@ func (c *Controller) scrape(e metrics.Emitter) {
 	if !loaded.IsZero() {
 		e.Emit(metrics.ConfigReloadSuccessTime, float64(loaded.UnixMilli())/1e3)
 	}
+	e.Emit(metrics.AcceptFailures, float64(c.set.AcceptFailures()))
 	e.Emit(metrics.AccessLogDropped, float64(dropped))
 	s := c.live.Load()
 	if s == nil {

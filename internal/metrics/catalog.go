@@ -147,6 +147,8 @@ var (
 	ConfigReloadSuccessTime = &Metric{"elbow_config_last_reload_success_timestamp_seconds", KindGauge, nil,
 		"When an attempt to load a configuration last succeeded, as Unix time; also when it had not changed.", ""}
 
+	AcceptFailures = &Metric{"elbow_accept_failures_total", KindCounter, nil,
+		"Attempts to accept connections that failed for want of descriptors or memory, over all listeners. Clients wait meanwhile; the next attempt is 100 ms later.", ""}
 	AccessLogDropped = &Metric{"elbow_access_log_dropped_lines_total", KindCounter, nil,
 		"Access log lines dropped because the log could not be written as fast as requests came.", ""}
 )
@@ -160,7 +162,7 @@ var catalog = []*Metric{
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,
-	AccessLogDropped, buildInfo,
+	AcceptFailures, AccessLogDropped, buildInfo,
 }
 
 // Catalog returns every metric of Elbow, in the order of the documentation.
