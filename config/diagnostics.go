@@ -145,7 +145,7 @@ func diagnose(n *node, path, message string) Diagnostic {
 	d := Diagnostic{Path: path, Message: message}
 	if n != nil {
 		d.Position = n.position()
-		d.Snippet = n.source.snippet(n.line, n.column)
+		d.Snippet = n.source.snippet(int(n.line), int(n.column))
 	}
 	return d
 }

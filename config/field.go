@@ -240,7 +240,7 @@ func checkScalar(r *reporter, n *node, path, want string) bool {
 	case n.kind == nullNode:
 		r.errorFunc(n, path, func() string {
 			hint := ""
-			if strings.Contains(n.source.line(n.line)+n.source.line(n.line-1), "#{") {
+			if strings.Contains(n.source.line(int(n.line))+n.source.line(int(n.line)-1), "#{") {
 				hint = "; a text that starts with # must be quoted, or it is a comment"
 			}
 			return fmt.Sprintf("has no value; it must be %s, or leave the line out%s", want, hint)

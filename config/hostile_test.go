@@ -22,7 +22,7 @@ var hostileTexts = map[string]struct {
 	want string
 }{
 	"items": {func() string { return "zones: [" + strings.Repeat("a,", 5_000_000) + "]" },
-		"lb.yaml:1:400006: too many values"},
+		"lb.yaml:1:450006: too many values"},
 	"keys without values": {func() string { return "{" + strings.Repeat("a,", 5_000_000) + "}" }, "too many values"},
 	"nested":              {func() string { return "zones: [" + strings.Repeat("[[a]],", 1_000_000) + "]" }, "too many values"},
 	"comments":            {func() string { return hostileHead + strings.Repeat("#\n", 5_000_000) }, "too many values"},

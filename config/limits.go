@@ -16,9 +16,9 @@ const (
 	// configuration files together: "," "[" and "{" count twice, ":" "&" "!" and,
 	// before a blank, "-" and "?" count once, and so does the "#" of a comment.
 	// It stands for the number of values, which is known only when the memory
-	// for them was spent: up to 300 MiB at this many. A target takes about ten,
+	// for them was spent: up to 350 MiB at this many. A target takes about ten,
 	// a rule thirty.
-	MaxMarks = 400_000
+	MaxMarks = 450_000
 	// MaxIncludeDepth bounds how deep include may nest; the main file is at 0.
 	MaxIncludeDepth = 16
 	// MaxDepth bounds how deep lists and maps may nest in a file.

@@ -42,7 +42,7 @@ func parseDocument(name string, data []byte, env LookupEnv) *Document {
 	l := loader{doc: d, fields: map[string]int{}, seen: map[string]*node{}, digest: sha256.New(), memory: true}
 	l.expander = expander{r: &d.r, env: env}
 	if len(data) > MaxFileSize {
-		d.r.errorf(&node{source: &source{name: name}, line: 1, column: 1}, "", "larger than %d MiB, the most that is read", MaxFileSize>>20)
+		d.r.errorf(newNode(&source{name: name}, 1, 1), "", "larger than %d MiB, the most that is read", MaxFileSize>>20)
 		d.broken = true
 		return d
 	}
@@ -166,7 +166,7 @@ func (l *loader) text(src *source, depth int) {
 			l.write(n.text)
 		}
 	})
-	start := &node{source: src, line: 1, column: 1}
+	start := newNode(src, 1, 1)
 	switch {
 	case root == nil && len(l.doc.r.errors) > before:
 		l.doc.broken = true
@@ -197,7 +197,8 @@ func (l *loader) text(src *source, depth int) {
 // else may be set once, except version, which every file may say.
 func (l *loader) merge(p pair) {
 	if l.doc.root == nil {
-		l.doc.root = &node{kind: mapNode, source: p.key.source, line: 1, column: 1}
+		l.doc.root = newNode(p.key.source, 1, 1)
+		l.doc.root.kind, l.doc.root.contents = mapNode, &contents{}
 	}
 	root := l.doc.root
 	spec := documentObject.field(p.key.text)
@@ -219,7 +220,7 @@ func (l *loader) merge(p pair) {
 			return
 		}
 		joined := *first
-		joined.items = slices.Concat(first.items, p.value.items)
+		joined.contents = &contents{items: slices.Concat(first.items, p.value.items)}
 		root.pairs[i].value = &joined
 	default:
 		l.doc.r.errorf(p.key, p.key.text, "is already set at %s; it may be set in one file only", root.pairs[i].key.position())

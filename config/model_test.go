@@ -135,7 +135,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 				continue
 			}
 			good := p.value
-			bad := &node{kind: listNode, source: good.source, line: good.line, column: good.column, items: []*node{{kind: listNode, source: good.source, line: 1, column: 1}}}
+			bad := &node{kind: listNode, source: good.source, line: good.line, column: good.column, contents: &contents{items: []*node{{kind: listNode, source: good.source, line: 1, column: 1, contents: &contents{}}}}}
 			if f.kind == listValue {
 				bad = &node{kind: scalarNode, source: good.source, line: good.line, column: good.column, raw: "x", text: "x"}
 			}

@@ -92,17 +92,28 @@ func (k nodeKind) String() string {
 
 // node is a value of a document with its place. Nodes that aliases share occur
 // at several places of the tree; nothing changes a node once its file is loaded.
+// There may be a million of them, so they are small.
 type node struct {
-	kind   nodeKind
 	source *source
-	line   int
-	column int
+	line   int32
+	column int32
+	kind   nodeKind
+	bad    bool   // scalar: could not be expanded; that has been reported
+	raw    string // scalar: as written, without quotes
+	text   string // scalar: after expansion
 
-	raw   string // scalar: as written, without quotes
-	text  string // scalar: after expansion
-	bad   bool   // scalar: could not be expanded; that has been reported
-	pairs []pair // map
-	items []*node
+	*contents // of a map or a list, nil for any other
+}
+
+// contents are what a map or a list consists of.
+type contents struct {
+	pairs []pair  // map
+	items []*node // list
+}
+
+// newNode returns a node at a place, which the YAML library may not know.
+func newNode(s *source, line, column int) *node {
+	return &node{source: s, line: int32(max(line, 1)), column: int32(max(column, 1))}
 }
 
 // pair is one entry of a map.
@@ -112,7 +123,7 @@ type pair struct {
 }
 
 func (n *node) position() Position {
-	return Position{File: n.source.name, Line: n.line, Column: n.column}
+	return Position{File: n.source.name, Line: int(n.line), Column: int(n.column)}
 }
 
 // expanded tells whether a scalar's text holds what ${…} stands for.

@@ -22,9 +22,7 @@ import (
 // not a key is handed to expand, once, with what tells its path. marks are those
 // of the files before and become those of the files until now (MaxMarks).
 func parseYAML(src *source, r *reporter, marks *int, expand func(n *node, path func() string)) *node {
-	at := func(line, column int) *node {
-		return &node{source: src, line: max(line, 1), column: max(column, 1)}
-	}
+	at := func(line, column int) *node { return newNode(src, line, column) }
 	in := inspection{data: src.data, marks: *marks}
 	in.run()
 	*marks = in.marks
@@ -163,7 +161,7 @@ func (c *converter) errorf(n *node, format string, args ...any) {
 // as often as they occur. Depth is bounded by the library. It takes y apart: the
 // two trees are large, and need not be in memory both.
 func (c *converter) convert(y *yaml.Node) (*node, int) {
-	n := &node{source: c.src, line: max(y.Line, 1), column: max(y.Column, 1)}
+	n := newNode(c.src, y.Line, y.Column)
 	if c.failed {
 		return n, 1
 	}
@@ -184,11 +182,10 @@ func (c *converter) convert(y *yaml.Node) (*node, int) {
 	size := 1
 	switch y.Kind {
 	case yaml.MappingNode:
-		n.kind = mapNode
+		n.kind, n.contents = mapNode, &contents{pairs: make([]pair, 0, len(y.Content)/2)}
 		size += c.pairs(y, n)
 	case yaml.SequenceNode:
-		n.kind = listNode
-		n.items = make([]*node, 0, len(y.Content))
+		n.kind, n.contents = listNode, &contents{items: make([]*node, 0, len(y.Content))}
 		for i, item := range y.Content {
 			c.path = append(c.path, step{index: i})
 			child, s := c.convert(item)
@@ -241,7 +238,8 @@ func (c *converter) pairs(y *yaml.Node, n *node) int {
 	var merged []*node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		word := y.Content[i]
-		key := &node{source: c.src, line: max(word.Line, 1), column: max(word.Column, 1), raw: word.Value, text: word.Value}
+		key := newNode(c.src, word.Line, word.Column)
+		key.raw, key.text = word.Value, word.Value
 		if word.Kind != yaml.ScalarNode {
 			c.errorf(key, "a key must be a plain word")
 			continue
