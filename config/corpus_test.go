@@ -166,7 +166,7 @@ func unsound(m *Model) string {
 			return len(a.Forward.Groups) > 0
 		case Redirect:
 			r := a.Redirect
-			return r.Protocol != "" && r.Host != "" && r.Port != "" && r.Path != "" && r.Query != "" && (r.StatusCode == 301 || r.StatusCode == 302)
+			return r.Protocol != "" && r.Host != "" && r.Port != "" && r.Path != "" && (r.StatusCode == 301 || r.StatusCode == 302)
 		}
 		s := a.FixedResponse.StatusCode
 		return s >= 200 && s < 600 && s/100 != 3 && a.FixedResponse.ContentType != ""
