@@ -44,7 +44,7 @@ var (
 )
 
 // httpProber passes when the target answers a GET with a status that the
-// matcher knows, over TLS if tls is set.
+// matcher knows.
 type httpProber struct {
 	tcpProber
 	request []byte
@@ -67,14 +67,7 @@ func newHTTPProber(t tcpProber, check config.HealthCheck, host string) *httpProb
 		matcher: check.Matcher,
 	}
 	if check.Protocol == config.HTTPS {
-		p.tls = &tls.Config{
-			// ELB does not verify targets: they carry self-signed or expired
-			// certificates, and what a check asks for is no secret.
-			InsecureSkipVerify: true,
-			// ELB still speaks to TLS 1.0 targets.
-			MinVersion: tls.VersionTLS10,
-			ServerName: serverName(host),
-		}
+		p.tls = tlsConfig(serverName(host))
 	}
 	return p
 }
@@ -92,24 +85,15 @@ func serverName(host string) string {
 // Probe implements Prober.
 func (p *httpProber) Probe(ctx context.Context) health.Result {
 	start := time.Now()
-	conn, err := p.dial(ctx, "tcp", p.addr)
+	conn, stop, err := p.open(ctx)
+	if err != nil && p.widen(ctx, err) {
+		conn, stop, err = p.open(ctx)
+	}
 	if err != nil {
 		return failure(ctx, err, start)
 	}
 	defer conn.Close()
-	// Whatever blocks on the connection returns once ctx is done.
-	raw := conn
-	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-
-	if p.tls != nil {
-		secure := tls.Client(conn, p.tls)
-		if err := secure.Handshake(); err != nil {
-			return failure(ctx, err, start)
-		}
-		conn = secure
-		defer secure.Close() // says close_notify, before conn is closed
-	}
 	if _, err := conn.Write(p.request); err != nil {
 		return failure(ctx, err, start)
 	}
@@ -133,6 +117,26 @@ func (p *httpProber) Probe(ctx context.Context) health.Result {
 		io.CopyN(io.Discard, res.Body, drainBytes)
 	}
 	return result
+}
+
+// open connects, with TLS if the check asks for it. Whatever blocks on the
+// connection returns once ctx is done, unless stop was called before.
+func (p *httpProber) open(ctx context.Context) (conn net.Conn, stop func() bool, err error) {
+	raw, err := p.dial(ctx, "tcp", p.addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	if p.tls == nil {
+		return raw, stop, nil
+	}
+	secure := tls.Client(raw, p.tls)
+	if err := secure.Handshake(); err != nil {
+		stop()
+		raw.Close()
+		return nil, nil, err
+	}
+	return secure, stop, nil
 }
 
 // headReader reads a response head of at most maxHead bytes.

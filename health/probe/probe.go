@@ -13,7 +13,7 @@
 // target groups"): a new connection for each, closed after it; HTTP is a GET
 // with User-Agent ELB-HealthChecker/2.0 and the target's own address as Host;
 // redirects are not followed; the certificate of an HTTPS target is not
-// verified.
+// verified. Sessions of TLS are not resumed.
 package probe
 
 import (

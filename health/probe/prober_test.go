@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -307,6 +309,69 @@ func TestHTTPS(t *testing.T) {
 	}
 	if r := probeOnce(t, New(target(t, speakPlain), check, "", nil), never); r.Reason != health.TargetFailedHealthChecks || !strings.Contains(r.Detail, "tls") {
 		t.Errorf("plain target: got %v %q, want a TLS failure", r.Reason, r.Detail)
+	}
+}
+
+// What targets speak that crypto/tls would not by itself, or that is not offered
+// at first; and no session is resumed.
+func TestHTTPSTargets(t *testing.T) {
+	check := httpCheck()
+	check.Protocol = config.HTTPS
+	f := func(name string, change func(*tls.Config), handshakes int) {
+		t.Helper()
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.TLS.DidResume {
+				t.Errorf("%s: a session was resumed", name)
+			}
+		}))
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		var made atomic.Int32
+		s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { made.Add(1); return nil, nil }}
+		change(s.TLS)
+		s.StartTLS()
+		defer s.Close()
+		p := New(netip.MustParseAddrPort(s.Listener.Addr().String()), check, "", nil)
+		for range 3 {
+			if r := probeOnce(t, p, never); !r.OK {
+				t.Errorf("%s: %v %s", name, r.Reason, r.Detail)
+			}
+		}
+		if n := int(made.Load()); n != handshakes {
+			t.Errorf("%s: %d handshakes for three checks, want %d", name, n, handshakes)
+		}
+	}
+	f("TLS 1.3", func(*tls.Config) {}, 3)
+	f("TLS 1.2", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, 3)
+	f("TLS 1.0 without ECDHE", func(c *tls.Config) {
+		c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS10
+		c.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+	}, 3)
+	f("TLS 1.2 without ECDHE", func(c *tls.Config) {
+		c.MaxVersion = tls.VersionTLS12
+		c.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_256_GCM_SHA384}
+	}, 3)
+	f("a group of its own", func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP384} }, 3)
+	f("hybrid groups only", func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519MLKEM768} }, 4)
+	f("a hybrid group of its own", func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.SecP384r1MLKEM1024} }, 4)
+}
+
+// A target that refuses every handshake is not asked twice by each check.
+func TestHTTPSRefused(t *testing.T) {
+	var asked atomic.Int32
+	check := httpCheck()
+	check.Protocol = config.HTTPS
+	p := New(target(t, func(conn net.Conn) {
+		asked.Add(1)
+		conn.Read(make([]byte, 4<<10))
+		conn.Write([]byte{21, 3, 3, 0, 2, 2, 40}) // alert: fatal, handshake_failure
+	}), check, "", nil)
+	for range 3 {
+		if r := probeOnce(t, p, never); r.Reason != health.TargetFailedHealthChecks || !strings.Contains(r.Detail, "handshake failure") {
+			t.Errorf("got %v %q", r.Reason, r.Detail)
+		}
+	}
+	if n := asked.Load(); n != 4 {
+		t.Errorf("three checks made %d connections, want 4", n)
 	}
 }
 

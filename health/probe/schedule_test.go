@@ -3,10 +3,14 @@ package probe
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/health"
 )
 
@@ -91,11 +95,16 @@ func TestSpreadOfFew(t *testing.T) {
 // sides; 1,000 targets every 5 s are 200 of them per second.
 func BenchmarkCheck(b *testing.B) {
 	addr := target(b, answerWith(func() string { return "200 OK" }))
+	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	https := httpCheck()
+	https.Protocol = config.HTTPS
 	for _, c := range []struct {
 		name   string
 		prober Prober
 	}{
 		{"http", New(addr, httpCheck(), "", nil)},
+		{"https", New(netip.MustParseAddrPort(s.Listener.Addr().String()), https, "", nil)},
 		{"tcp", New(addr, tcpCheck(), "", nil)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
