@@ -188,6 +188,20 @@ func TestIncludes(t *testing.T) {
 	waitFor("b")
 }
 
+// Neither what an editor leaves beside the files, nor a directory whose name is
+// a pattern itself, gets in the way of a pattern.
+func TestPatternInOddDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[1]*")
+	must(t, os.MkdirAll(filepath.Join(dir, "conf.d"), 0o755))
+	path := filepath.Join(dir, "elbow.yaml")
+	write(t, path, "version: 1\ninclude: [conf.d/*.yaml]\nload_balancers: []\n")
+	waitFor := run(t, path, never)
+	waitFor()
+	must(t, os.Symlink("somebody@host.1234", filepath.Join(dir, "conf.d", ".#a.yaml")))
+	write(t, filepath.Join(dir, "conf.d", "a.yaml"), "load_balancers: [{name: a, listeners: []}]\n")
+	waitFor("a")
+}
+
 // Without a watch, here because the directory is not there yet, the comparison
 // from time to time finds the change.
 func TestPoll(t *testing.T) {
