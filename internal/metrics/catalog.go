@@ -90,7 +90,8 @@ var (
 	sentBytes = &Metric{"elbow_sent_bytes_total", KindCounter, listenerLabels,
 		"Bytes sent to clients.", "ProcessedBytes (its sent part)"}
 	refusedRequests = &Metric{"elbow_refused_requests_total", KindCounter, []string{"reason"},
-		"Requests that were refused or that failed, by the reason that the access log gives, over all listeners.", ""}
+		"Requests that were refused or that failed, by the reason that the access log gives, over all listeners.",
+		"HTTP_Redirect_Url_Limit_Exceeded_Count (reason RedirectUrlTooLong)"}
 
 	groupRequests = &Metric{"elbow_target_group_requests_total", KindCounter, groupLabels,
 		"Requests for which a target of this group was chosen.", "RequestCount (by TargetGroup)"}
