@@ -61,38 +61,70 @@ func StartElbow(dir, mode string, lanes int) (*Elbow, error) {
 	for i := range lanes {
 		lane := Lane{}
 		for _, name := range names {
-			port, release, err := lbtest.ReservePort()
-			if err != nil {
-				e.Close()
-				return nil, err
-			}
-			e.releases = append(e.releases, release)
 			t, err := NewTarget()
 			if err != nil {
 				e.Close()
 				return nil, err
 			}
-			lane[name] = Endpoint{Addr: fmt.Sprintf("127.0.0.1:%d", port), Target: t}
-			parts = append(parts, profiles[name].one(mode, fmt.Sprintf("%s-%d", name, i), int(port), t.Addr()))
+			addr, part, err := e.place(profiles[name], mode, fmt.Sprintf("%s-%d", name, i), t.Addr())
+			if err != nil {
+				t.Close()
+				e.Close()
+				return nil, err
+			}
+			lane[name] = Endpoint{Addr: addr, Target: t}
+			parts = append(parts, part)
 		}
 		e.Lanes = append(e.Lanes, lane)
 	}
-	model, err := parse(e.text(parts))
-	if err == nil {
-		e.control, err = control.New(control.Options{
-			Load:  func() (*config.Model, config.Diagnostics) { return model, nil },
-			Log:   zap.New(zapcore.RegisterHooks(discard, e.heard)),
-			Loops: 2, Version: "gate",
-		})
-	}
-	if err == nil {
-		err = e.control.Reload(context.Background())
-	}
-	if err != nil {
+	if err := e.start(parts); err != nil {
 		e.Close()
 		return nil, err
 	}
 	return e, nil
+}
+
+// startInFrontOf starts it with one listener, which forwards everything to the
+// target at the address. It returns the listener's.
+func startInFrontOf(dir, target string) (e *Elbow, addr string, err error) {
+	e = &Elbow{log: filepath.Join(dir, "access.log")}
+	addr, part, err := e.place(profiles["plain"], defaultMode, "plain", target)
+	if err == nil {
+		err = e.start([]string{part})
+	}
+	if err != nil {
+		e.Close()
+		return nil, "", err
+	}
+	return e, addr, nil
+}
+
+// place reserves a port for a listener of p, and returns its address and its
+// part of the configuration.
+func (e *Elbow) place(p *Profile, mode, name, target string) (addr, part string, err error) {
+	port, release, err := lbtest.ReservePort()
+	if err != nil {
+		return "", "", err
+	}
+	e.releases = append(e.releases, release)
+	return fmt.Sprintf("127.0.0.1:%d", port), p.one(mode, name, int(port), target), nil
+}
+
+// start starts the data path with a configuration of these parts.
+func (e *Elbow) start(parts []string) error {
+	model, err := parse(e.text(parts))
+	if err != nil {
+		return err
+	}
+	e.control, err = control.New(control.Options{
+		Load:  func() (*config.Model, config.Diagnostics) { return model, nil },
+		Log:   zap.New(zapcore.RegisterHooks(discard, e.heard)),
+		Loops: 2, Version: "gate",
+	})
+	if err != nil {
+		return err
+	}
+	return e.control.Reload(context.Background())
 }
 
 // discard takes errors, so that hooks are told of them, and drops them.
@@ -161,21 +193,33 @@ func (e *Elbow) Close() error {
 // Read gives every observation its lines of the access log. It is called after
 // Close, which writes the last of them.
 func (e *Elbow) Read(seen []*Observation) error {
-	data, err := os.ReadFile(e.log)
+	all, err := e.lines()
 	if err != nil {
 		return err
 	}
-	lines := map[string][]map[string]any{}
+	byClient := map[string][]map[string]any{}
+	for _, l := range all {
+		client := text(l["client_ip"])
+		byClient[client] = append(byClient[client], l)
+	}
+	for _, o := range seen {
+		o.Logged, o.Log = true, byClient[o.Client.String()]
+	}
+	return nil
+}
+
+// lines reads the access log.
+func (e *Elbow) lines() (all []map[string]any, err error) {
+	data, err := os.ReadFile(e.log)
+	if err != nil {
+		return nil, err
+	}
 	for line := range bytes.Lines(data) {
 		l := map[string]any{}
 		if err := json.Unmarshal(line, &l); err != nil {
-			return fmt.Errorf("access log: %w: %.300q", err, line)
+			return nil, fmt.Errorf("access log: %w: %.300q", err, line)
 		}
-		client := text(l["client_ip"])
-		lines[client] = append(lines[client], l)
+		all = append(all, l)
 	}
-	for _, o := range seen {
-		o.Logged, o.Log = true, lines[o.Client.String()]
-	}
-	return nil
+	return all, nil
 }

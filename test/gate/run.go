@@ -24,9 +24,9 @@ type Observation struct {
 	Stamp     string
 	Responses []*Response
 	Fate      Fate
-	Detail    string // of Lost, or what is wrong on the client's side
-	Other     string // what is wrong with another client's request afterwards
-	In        []byte // everything that the client got
+	Detail    string     // of Lost, or what is wrong on the client's side
+	Other     string     // what is wrong with another client's request afterwards
+	In        []byte     // everything that the client got
 	Client    netip.Addr // the client's, which no other case has
 	Target    seenByTarget
 	Log       []map[string]any // the client's lines in the access log; nil: there is none
@@ -79,7 +79,7 @@ func (l Lane) play(c *Case, n int, opt Options) *Observation {
 	}
 	defer conn.Close()
 	conn.methods, conn.dribble = c.methods(), opt.Dribble
-	o.converse(conn, follow, stamp)
+	o.converse(conn, func() (string, bool) { return conn.ask(follow, "follow", stamp) })
 	o.In = conn.in
 	conn.Close()
 
@@ -102,8 +102,9 @@ func (l Lane) play(c *Case, n int, opt Options) *Observation {
 }
 
 // converse sends what the case says, reads what comes, and finds out in which
-// state the connection is then.
-func (o *Observation) converse(conn *client, follow, stamp string) {
+// state the connection is then: ask makes a further request on it, and says what
+// is wrong with the answer, or that the connection had been closed.
+func (o *Observation) converse(conn *client, ask func() (problem string, closed bool)) {
 	c := o.Case
 	var sending []<-chan struct{}
 	for _, s := range c.Steps {
@@ -158,7 +159,7 @@ func (o *Observation) converse(conn *client, follow, stamp string) {
 			o.Fate = Closed
 		}
 	default:
-		problem, closed := conn.ask(follow, "follow", stamp)
+		problem, closed := ask()
 		switch {
 		case closed:
 			o.Fate = Closed
