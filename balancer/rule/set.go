@@ -28,6 +28,8 @@ type Set struct {
 	exact  hostTable // hosts without wildcards
 	suffix hostTable // ".example.com" and such: literal endings of host patterns
 	other  node      // rules without a host condition or whose patterns have no such ending
+
+	byPath bool // a rule has a path condition
 }
 
 // hostTable maps lower-case hosts, or endings of hosts, to their path index.
@@ -81,6 +83,9 @@ func Compile(rules []*config.Rule) *Set {
 // of the rule that matched, or Len when none did.
 func (s *Set) Len() int { return len(s.rest) }
 
+// ByPath tells whether any rule looks at the path.
+func (s *Set) ByPath() bool { return s.byPath }
+
 // add indexes one rule by its first host and its first path condition; all
 // other conditions are left to be tried.
 func (s *Set) add(rule int32, r *config.Rule) {
@@ -88,6 +93,7 @@ func (s *Set) add(rule int32, r *config.Rule) {
 	var rest []condition
 	for i := range r.Conditions {
 		c := compileCondition(&r.Conditions[i])
+		s.byPath = s.byPath || c.field == config.PathPattern
 		switch {
 		case c.field == config.HostHeader && host == nil:
 			host = &c

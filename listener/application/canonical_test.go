@@ -23,7 +23,7 @@ func TestCanonicalPath(t *testing.T) {
 	same := func(path string) { t.Helper(); f(path, path) }
 
 	same("/")
-	same("/a/b.c/d..e/f-_~!$&'()*+,;=:@")
+	same("/a/b.c/d..e/f-_~!$&'()*+,=:@")
 	same("/a.b")
 	same("/a..")
 	same("/...")
@@ -61,10 +61,18 @@ func TestCanonicalPath(t *testing.T) {
 
 	// Not printable, or not ASCII: as it is.
 	same("/a%20b")
-	same("/a%00b%0d%0a%7f")
-	same("/caf%C3%A9%e4")
+	f("/a%00b%0d%0a%7f", "/a%00b%0D%0A%7F")
+	f("/caf%C3%A9%e4", "/caf%C3%A9%E4")
 	// Overlong forms of '.' and '/' are not those characters.
-	same("/%c0%ae%c0%ae/%c0%af")
+	f("/%c0%ae%c0%ae/%c0%af", "/%C0%AE%C0%AE/%C0%AF")
+
+	// Parameters belong to no segment; an encoded ';' begins none.
+	f("/a;b", "/a")
+	f("/a;b=1;c/d;e/", "/a/d/")
+	f("/;a", "/")
+	f("/a/..;b/c", "/c")
+	f("/a;%2fb/c", "/a/c")
+	f("/a%3bb", "/a%3Bb")
 
 	// Decoded once.
 	same("/%25")
@@ -81,7 +89,7 @@ func TestCanonicalPath(t *testing.T) {
 
 // FuzzCanonicalPath holds the canonical form to what rules rely on.
 func FuzzCanonicalPath(f *testing.F) {
-	for _, s := range []string{"", "a/../b", "%2e%2e/x", "%252e", "%%34%31", `\..\x`, "a//b/./c/..", "%", "%2f%2F", "./.../..", "%c0%ae"} {
+	for _, s := range []string{"", "a/../b", "%2e%2e/x", "%252e", "%%34%31", `\..\x`, "a//b/./c/..", "%", "%2f%2F", "./.../..", "%c0%ae", "a;b/..;/c", "%3b%253b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

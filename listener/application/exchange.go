@@ -318,7 +318,9 @@ func (x *exchange) run() bool {
 		x.outcome = x.admit()
 	}
 	if x.outcome == OutcomeOK {
-		x.route()
+		x.outcome = x.route()
+	}
+	if x.outcome == OutcomeOK {
 		x.answer()
 	} else {
 		x.refuse()
@@ -347,23 +349,28 @@ func (x *exchange) admit() Outcome {
 	if x.attr.XFFMode == config.XFFAppend && x.countForwarded() > maxForwarded {
 		return OutcomeTooManyForwarded
 	}
+	if badPath(x.req.Bytes(x.req.Path)) {
+		return OutcomeBadPath
+	}
 	return OutcomeOK
 }
 
 // route finds the action of the first rule that matches.
-func (x *exchange) route() {
+func (x *exchange) route() Outcome {
 	l := x.bind.Listener
 	i := -1
 	if len(l.Actions) > 0 {
 		x.ruleIn = rule.Request{
-			Host:   hostOnly(x.req.Bytes(x.req.Host)),
+			Host:   ruleHost(x.req.Bytes(x.req.Host)),
 			Method: x.req.Bytes(x.req.Method),
-			Path:   canonicalPath(x.pathArr[:0], x.requestPath()),
 			Query:  x.req.Bytes(x.req.Query),
 			Source: x.conn.Remote().Addr(),
 			Head:   &x.req,
 		}
-		i = l.Rules.Match(&x.ruleIn)
+		var ok bool
+		if i, ok = x.match(); !ok {
+			return OutcomeAmbiguousPath
+		}
 		// As ELB counts: all rules up to the one that matched.
 		if i >= 0 {
 			x.counters.RuleEvaluations.Add(uint64(i) + 1)
@@ -372,6 +379,18 @@ func (x *exchange) route() {
 		}
 	}
 	x.action = l.Action(i)
+	return OutcomeOK
+}
+
+// ruleHost is the host that rules see: without the port, and without the dot that
+// a full domain name may end with (RFC 1034 section 3.1), which many targets take
+// off as well.
+func ruleHost(h []byte) []byte {
+	h = hostOnly(h)
+	if n := len(h); n > 1 && h[n-1] == '.' {
+		return h[:n-1]
+	}
+	return h
 }
 
 // requestPath is the path of the request; "/" where it has none.

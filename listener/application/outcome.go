@@ -33,6 +33,8 @@ const (
 	OutcomeInternal                   // 500: a panic, which is a bug
 	OutcomeTooManyConnections         // reset unanswered: more connections than elbow.max_connections
 	OutcomeTooManyFromSource          // reset unanswered: more than elbow.max_connections_per_source
+	OutcomeBadPath                    // 400: the path has an encoded NUL or overlong UTF-8
+	OutcomeAmbiguousPath              // 400: it depends on how the path is read which rule matches
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -65,6 +67,8 @@ var outcomes = [numOutcomes]struct {
 
 	OutcomeTooManyConnections: {503, "TooManyConnections"},
 	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
+	OutcomeBadPath:            {400, "BadPathEncoding"},
+	OutcomeAmbiguousPath:      {400, "AmbiguousPath"},
 }
 
 // refused is the outcome of a request, or a target's response, that the parser
