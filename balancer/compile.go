@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/elbow-lb/elbow/balancer/rule"
+	"github.com/elbow-lb/elbow/balancer/sticky"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/internal/metrics"
 )
@@ -25,6 +26,10 @@ type Env struct {
 	ListenerMetrics func(*config.Listener) *metrics.Listener
 	GroupMetrics    func(*config.TargetGroup) *metrics.Group
 	TargetMetrics   func(Key, *config.Target) *metrics.Target
+
+	// Sticky seals the cookies of groups and actions with stickiness; nil leaves
+	// them without.
+	Sticky *sticky.Keys
 
 	// Resolve returns the addresses last known for the DNS name of a target,
 	// in any order. It must not wait for the network.
@@ -111,6 +116,7 @@ func (c *compiler) group(tg *config.TargetGroup) {
 			if c.env.TargetMetrics != nil {
 				target.Metrics = c.env.TargetMetrics(key, t)
 			}
+			c.stick(g, target)
 			g.Targets = append(g.Targets, target)
 		}
 	}
@@ -236,6 +242,7 @@ func (c *compiler) action(lb *config.LoadBalancer, a *config.Actions, priority i
 			groups = append(groups, WeightedGroup{Group: g, Weight: wg.Weight})
 		}
 		out.Forward = newForward(groups)
+		c.stickForward(out.Forward, a.Forward.Sticky)
 	case config.Redirect:
 		out.Redirect = rule.CompileRedirect(a.Redirect)
 	case config.FixedResponse:

@@ -126,10 +126,10 @@ func TestCompileActions(t *testing.T) {
 	if a := action("/ping"); a.Type != config.FixedResponse || a.Priority != 20 || a.Fixed.StatusCode != 200 {
 		t.Errorf("fixed response: %+v", a)
 	}
-	if a := action("/api/x"); a.Type != config.Forward || a.Priority != 30 || a.Forward.Choose(0) != s.Group("api") {
+	if a := action("/api/x"); a.Type != config.Forward || a.Priority != 30 || a.Forward.Choose(0).Group != s.Group("api") {
 		t.Errorf("forward: %+v", a)
 	}
-	if a := action("/"); a != &got.Default || a.Priority != 0 || a.Forward.Choose(0) != s.Group("web") || a.Forward.Choose(1<<64-1) != s.Group("api") {
+	if a := action("/"); a != &got.Default || a.Priority != 0 || a.Forward.Choose(0).Group != s.Group("web") || a.Forward.Choose(1<<64-1).Group != s.Group("api") {
 		t.Errorf("default: %+v", a)
 	}
 

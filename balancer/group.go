@@ -17,6 +17,7 @@ type Group struct {
 	Targets       []*Target              // all registered ones, in the order of the configuration
 	LoadBalancers []*config.LoadBalancer // those with an action that forwards here; none: ELB's Target.NotInUse
 	Metrics       *metrics.Group
+	Stickiness    Stickiness // of clients to a target
 
 	// pickers holds one picker for the group and, with cross-zone load
 	// balancing off, one for each zone after it: a rotation that zones shared
@@ -31,8 +32,11 @@ type Group struct {
 type eligible struct {
 	all      scope
 	zones    []scope // by zone; nil with cross-zone load balancing on
+	drawn    []int   // zones that have a target that is well; nil when none has
 	failOpen bool    // in any of them
 	counts   Counts
+
+	byCookie map[uint64]*Target // of all; nil without stickiness
 }
 
 // scope is the eligible targets of a group or of one of its zones.
@@ -60,13 +64,18 @@ type Pick struct {
 // target. It does not block, allocate or take a lock, and it counts nothing:
 // the caller raises State.Outstanding.
 //
-// With cross-zone load balancing off, work that came to no zone in particular
-// may go to all zones.
+// With cross-zone load balancing off, work that came to no zone in particular is
+// drawn evenly over the zones that have a target known to be well, as ELB's DNS
+// draws the addresses of clients.
 func (g *Group) Pick(p *Pick) *Target {
 	e := g.eligible.Load()
 	s, picker := &e.all, g.pickers[0]
-	if uint(p.Zone) < uint(len(e.zones)) {
-		s, picker = &e.zones[p.Zone], g.pickers[1+p.Zone]
+	zone := p.Zone
+	if zone == config.NoZone && len(e.drawn) > 0 {
+		zone = e.drawn[reduce(mix(^p.Random), uint64(len(e.drawn)))]
+	}
+	if uint(zone) < uint(len(e.zones)) {
+		s, picker = &e.zones[zone], g.pickers[1+zone]
 	}
 	switch len(s.targets) {
 	case 0:
@@ -84,11 +93,15 @@ func (g *Group) Refresh() {
 	e := new(eligible)
 	e.all, e.counts = newScope(g.Targets)
 	e.failOpen = e.all.failOpen
+	e.byCookie = byCookie(g, e.all.targets)
 	if zones := len(g.pickers) - 1; zones > 0 {
 		e.zones = make([]scope, zones)
 		for zone := range e.zones {
 			e.zones[zone], _ = newScope(inZone(g.Targets, zone))
 			e.failOpen = e.failOpen || e.zones[zone].failOpen
+			if s := &e.zones[zone]; len(s.targets) > 0 && !s.failOpen {
+				e.drawn = append(e.drawn, zone)
+			}
 		}
 	}
 	g.eligible.Store(e)

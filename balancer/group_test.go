@@ -167,7 +167,7 @@ func TestForwardChoose(t *testing.T) {
 		}
 		f, rnd, counts := newForward(groups), rand.New(rand.NewPCG(1, uint64(total))), make([]int, len(weights))
 		for range 20_000 {
-			g := f.Choose(rnd.Uint64())
+			g := f.Choose(rnd.Uint64()).Group
 			counts[slices.IndexFunc(f.Groups, func(w WeightedGroup) bool { return w.Group == g })]++
 		}
 		wantShares(t, fmt.Sprint("weights ", weights), counts, share)

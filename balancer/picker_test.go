@@ -248,7 +248,7 @@ func TestOneRandomNumberForBoth(t *testing.T) {
 	counts := make([]int, 8)
 	for range 40_000 {
 		random := rnd.Uint64()
-		g := f.Choose(random)
+		g := f.Choose(random).Group
 		target := g.Pick(&Pick{Random: random, Zone: config.NoZone})
 		for i, t := range append(a.Targets[:4:4], b.Targets...) {
 			if t == target {
@@ -268,7 +268,7 @@ func TestPickAllocs(t *testing.T) {
 		for _, exclude := range []*Target{nil, g.Targets[5]} {
 			if n := testing.AllocsPerRun(200, func() {
 				random = mix(random)
-				f.Choose(random).Pick(&Pick{Random: random, Zone: config.NoZone, Exclude: exclude})
+				f.Choose(random).Group.Pick(&Pick{Random: random, Zone: config.NoZone, Exclude: exclude})
 			}); n != 0 {
 				t.Errorf("%v: %v allocs per pick, want 0", a, n)
 			}

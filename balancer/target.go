@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/elbow-lb/elbow/balancer/sticky"
 	"github.com/elbow-lb/elbow/health"
 	"github.com/elbow-lb/elbow/internal/connpool"
 	"github.com/elbow-lb/elbow/internal/metrics"
@@ -34,6 +35,10 @@ type Target struct {
 	// Metrics are not the State's: their labels have the zone, which a
 	// configuration may change.
 	Metrics *metrics.Target
+
+	// Cookie keeps clients with the target; nil without stickiness.
+	Cookie    *sticky.Issuer
+	cookieKey uint64 // what cookies call the target
 }
 
 // TargetState is what outlives snapshots about a target. All snapshots that

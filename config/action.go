@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -63,10 +64,10 @@ var weightedObject = &object{
 
 var groupStickinessObject = &object{
 	name: "target group stickiness",
-	doc:  "Whether a client stays with the target group it was forwarded to. Only off is supported yet.",
+	doc:  "Whether a client stays with the target group it was forwarded to, by the cookie AWSALBTG. It must be on where one of several target groups has stickiness.",
 	fields: []field{
-		{name: "enabled", kind: choiceValue, def: "false", values: []choice{{word: "false"}, {word: "true", notYet: true}}, doc: "Whether it is on."},
-		{name: "duration_seconds", kind: integerValue, min: 1, max: 604800, unit: "seconds", doc: "How long a client stays."},
+		{name: "enabled", kind: choiceValue, def: "false", values: []choice{{word: "false"}, {word: "true"}}, doc: "Whether it is on."},
+		{name: "duration_seconds", kind: integerValue, min: 1, max: 604800, unit: "seconds", doc: "How long a client stays, counted from its last request. It must be given when stickiness is on."},
 	},
 }
 
@@ -103,8 +104,15 @@ func (b *builder) actions(f fields, name string, l *Listener) Actions {
 func (b *builder) forward(f fields, l *Listener) *ForwardAction {
 	forward := &ForwardAction{}
 	if s, ok := f.child("stickiness"); ok {
-		s.choice("enabled")
-		s.integer("duration_seconds")
+		enabled, _ := s.choice("enabled")
+		seconds, ok := s.integer("duration_seconds")
+		switch {
+		case enabled != "true":
+		case !s.has("duration_seconds"):
+			b.errorf(f.place("stickiness"), f.at("stickiness"), "duration_seconds is missing: stickiness that is on needs one, from 1 to 604800")
+		case ok:
+			forward.Sticky = time.Duration(seconds) * time.Second
+		}
 	}
 	switch {
 	case f.has("target_group") && f.has("target_groups"):
@@ -145,8 +153,28 @@ func (b *builder) weighted(f fields, forward *ForwardAction, l *Listener) {
 		seen[name] = g.set["name"]
 		b.forwardTo(forward, g.set["name"], g.at("name"), weight, l)
 	}
+	b.checkSticky(f, forward, items)
 	if good && total == 0 {
 		b.warnf(f.place("target_groups"), f.at("target_groups"), "every weight is 0, so that all requests are answered with 503")
+	}
+}
+
+// checkSticky holds a forward action with several target groups to ELB's rules
+// for their stickiness (user guide, "Target group stickiness").
+func (b *builder) checkSticky(f fields, forward *ForwardAction, items []*node) {
+	if len(items) < 2 {
+		return
+	}
+	for _, w := range forward.Groups {
+		switch s := w.Group.Attributes.Stickiness; {
+		case !s.Enabled:
+		case s.Type == AppCookie:
+			f.errorf("target_groups", "target group %s has stickiness by app_cookie, which does not go with several target groups; use lb_cookie, or forward to it alone", w.Group.Name)
+		case forward.Sticky == 0 && !f.has("stickiness"):
+			f.errorf("target_groups", "target group %s has stickiness, so that the action needs it as well: stickiness: {enabled: true, duration_seconds: 3600}", w.Group.Name)
+		case forward.Sticky == 0:
+			f.errorf("stickiness", "must be on, because target group %s has stickiness", w.Group.Name)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ var documentObject = &object{
 			doc: "Files to read as well, as paths or patterns relative to this file; those that match a pattern are read in lexical order, without names that start with a dot. Lists of several files are joined, everything else may be set once."},
 		{name: "admin", kind: objectValue, object: adminObject, doc: "Where the admin API listens."},
 		{name: "access_log", kind: objectValue, object: accessLogObject, doc: "Where requests are logged."},
+		{name: "stickiness", kind: objectValue, object: stickinessObject, doc: "What stickiness cookies are sealed with."},
 		{name: "log", kind: objectValue, object: logObject, doc: "How the daemon's own log looks."},
 	},
 }
@@ -110,6 +111,7 @@ func (b *builder) document(root *node) {
 	b.admin(f)
 	b.accessLog(f)
 	b.log(f)
+	b.stickiness(f)
 	b.checkBinds()
 	b.warnUnused()
 }

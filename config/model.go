@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -18,6 +19,10 @@ type Model struct {
 	Admin         Admin
 	AccessLog     AccessLog
 	Log           Log
+
+	// StickinessKeyFile holds the keys of stickiness cookies; "": wherever the
+	// process keeps its state.
+	StickinessKeyFile string
 
 	// Hash identifies the content the model was built from (hex, SHA-256 of
 	// all files in load order after expansion). Two equal hashes mean two
@@ -199,9 +204,32 @@ type Actions struct {
 	Position      Position
 }
 
+// Sticks tells whether anything makes a client stay, so that keys are needed.
+func (m *Model) Sticks() bool {
+	for _, g := range m.TargetGroups {
+		if g.Attributes.Stickiness.Enabled {
+			return true
+		}
+	}
+	for _, lb := range m.LoadBalancers {
+		for _, l := range lb.Listeners {
+			if l.Default.sticks() || slices.ContainsFunc(l.Rules, func(r *Rule) bool { return r.Actions.sticks() }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *Actions) sticks() bool { return a.Forward != nil && a.Forward.Sticky > 0 }
+
 // ForwardAction sends the request to one of several target groups by weight.
 type ForwardAction struct {
 	Groups []WeightedGroup
+
+	// Sticky is how long a client stays with the target group that it got; 0:
+	// the weights decide each time.
+	Sticky time.Duration
 }
 
 // WeightedGroup is one target group of a forward action.
@@ -260,9 +288,30 @@ type TargetGroup struct {
 
 // TargetGroupAttributes are the target group attributes that have behaviour.
 type TargetGroupAttributes struct {
-	Algorithm Algorithm // load_balancing.algorithm.type
-	CrossZone CrossZone // load_balancing.cross_zone.enabled
+	Algorithm  Algorithm // load_balancing.algorithm.type
+	CrossZone  CrossZone // load_balancing.cross_zone.enabled
+	Stickiness Stickiness
 }
+
+// Stickiness says whether, and how, a client stays with its target.
+type Stickiness struct {
+	Enabled           bool
+	Type              StickinessType
+	LBCookieDuration  time.Duration
+	AppCookieName     string // set where Enabled and Type is AppCookie
+	AppCookieDuration time.Duration
+}
+
+// StickinessType is whose cookie stickiness goes by.
+type StickinessType uint8
+
+// The values of stickiness.type.
+const (
+	LBCookie StickinessType = iota
+	AppCookie
+)
+
+var stickinessTypes = []string{"lb_cookie", "app_cookie"}
 
 // CrossZone is a target group's view of cross-zone load balancing.
 type CrossZone uint8

@@ -41,6 +41,25 @@ var logObject = &object{
 	},
 }
 
+var stickinessObject = &object{
+	name: "stickiness",
+	doc:  "What stickiness cookies are sealed with.",
+	fields: []field{
+		{name: "key_file", kind: textValue, required: true,
+			doc: "A file of keys, one per line, 32 bytes in base64; the first seals new cookies, all open old ones. Nodes that share it honour each other's cookies. It is made when it does not exist, with one key. A relative path counts from the file that says it. Left out, it is stickiness.keys in the state directory that systemd gives, or else there is a key in memory, and a restart forgets who stuck where."},
+	},
+}
+
+func (b *builder) stickiness(f fields) {
+	s, ok := f.child("stickiness")
+	if !ok {
+		return
+	}
+	if path, ok := s.text("key_file"); ok && s.has("key_file") {
+		b.model.StickinessKeyFile = resolvePath(path, s.set["key_file"].source.dir)
+	}
+}
+
 func (b *builder) admin(f fields) {
 	a, _ := f.child("admin")
 	if a.object == nil {

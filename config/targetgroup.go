@@ -1,5 +1,10 @@
 package config
 
+import (
+	"regexp"
+	"strings"
+)
+
 var targetGroupObject = &object{
 	name: "target group",
 	doc:  "A set of targets, with one way to reach them and to check their health.",
@@ -60,8 +65,68 @@ func (b *builder) targetGroup(f fields, group *TargetGroup) {
 	group.Port = uint16(port)
 	of := attributeOf{owner: OfTargetGroup, lbType: typeOf(group.Protocol), protocol: group.Protocol, targetType: group.TargetType}
 	readAttributes(f, of, attributeSet{group: &group.Attributes})
+	b.checkStickiness(f, group)
 	b.healthCheck(f, group)
 	b.targets(f, group)
+	b.checkZones(f, group)
+}
+
+// checkStickiness holds the stickiness attributes to ELB's rules for them (user
+// guide, "Sticky sessions").
+func (b *builder) checkStickiness(f fields, group *TargetGroup) {
+	a := &group.Attributes
+	name := a.Stickiness.AppCookieName
+	switch {
+	case name != "" && strings.HasPrefix(name, reservedCookiePrefix):
+		attributeError(f, "stickiness.app_cookie.cookie_name", "must not begin with "+reservedCookiePrefix+": those cookies are the load balancer's")
+	case name != "" && !cookieName.MatchString(name):
+		attributeError(f, "stickiness.app_cookie.cookie_name", "must be a cookie name: letters, digits and !#$%&'*+-.^_`|~")
+	}
+	if !a.Stickiness.Enabled {
+		return
+	}
+	if a.Stickiness.Type == AppCookie && name == "" {
+		attributeError(f, "stickiness.type", "app_cookie needs stickiness.app_cookie.cookie_name, the cookie that the targets set")
+	}
+	if a.Algorithm == WeightedRandom {
+		attributeError(f, "stickiness.enabled", "does not go with load_balancing.algorithm.type: weighted_random; use another algorithm, or turn stickiness off")
+	}
+	if a.CrossZone == CrossZoneOff {
+		attributeError(f, "stickiness.enabled", "does not go with load_balancing.cross_zone.enabled: false")
+	}
+}
+
+// checkZones: where zones keep to themselves, a target must be in one.
+func (b *builder) checkZones(f fields, group *TargetGroup) {
+	if group.Attributes.CrossZone != CrossZoneOff {
+		return
+	}
+	for _, t := range group.Targets {
+		if t.Zone == NoZone {
+			attributeError(f, "load_balancing.cross_zone.enabled", "cannot be false while target "+t.ID+" has no zone; give each target one")
+			return
+		}
+	}
+}
+
+// reservedCookiePrefix begins the names of the load balancer's own cookies.
+const reservedCookiePrefix = "AWSALB"
+
+// cookieName is the syntax of cookie names (RFC 6265 section 4.1.1).
+var cookieName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// attributeError reports what is wrong with an attribute that was set, or else
+// with the attributes as a whole.
+func attributeError(f fields, key, problem string) {
+	n := f.place("attributes")
+	if attributes := f.set["attributes"]; attributes != nil {
+		for _, p := range attributes.pairs {
+			if p.key.text == key {
+				n = p.value
+			}
+		}
+	}
+	f.r.errorf(n, f.at("attributes")+"["+key+"]", "%s", problem)
 }
 
 // typeOf is the load balancer type that a protocol belongs to.

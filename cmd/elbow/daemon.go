@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -79,7 +80,9 @@ func runDaemon(opt daemonOptions) error {
 		return failf(exitBind, "%w", err)
 	}
 	defer server.Close()
-	d.Controller, err = control.New(control.Options{Load: d.load, Log: d.log.Logger, Version: version, Commit: commit})
+	d.Controller, err = control.New(control.Options{
+		Load: d.load, Log: d.log.Logger, StateDirectory: stateDirectory(), Version: version, Commit: commit,
+	})
 	if err != nil {
 		return err
 	}
@@ -246,4 +249,11 @@ func (d *daemon) drainAfterDelay(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.opt.drainTimeout)
 	defer cancel()
 	return d.Controller.Drain(ctx)
+}
+
+// stateDirectory is the directory that systemd keeps for the service: the first
+// of StateDirectory= (systemd.exec(5)).
+func stateDirectory() string {
+	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return dir
 }

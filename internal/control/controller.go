@@ -38,6 +38,9 @@ type Options struct {
 	Clock clock.Clock
 	// Loops is the number of event loops; 0 means GOMAXPROCS.
 	Loops int
+	// StateDirectory is where the process keeps what a restart must not lose;
+	// empty when it has no such place.
+	StateDirectory string
 	// Version and Commit are reported in metrics and status.
 	Version, Commit string
 	// Resolver configures DNS; its Clock, Log and OnChange are set here.
@@ -65,6 +68,7 @@ type Controller struct {
 	// and sockets opened; taken before mu.
 	change   sync.Mutex
 	accessAs config.AccessLog // guarded by change
+	sticky   stickinessKeys   // guarded by change
 
 	mu       sync.Mutex       // guards what follows; never held for long: /readyz waits for it
 	access   *accesslog.Log   // written with change held as well
@@ -155,7 +159,7 @@ func (c *Controller) Reload(ctx context.Context) error {
 			c.log.Error(d.Message, zap.Stringer("at", d.Position), zap.String("path", d.Path))
 		}
 		c.log.Error("configuration refused"+stays, zap.Int("errors", len(diags)))
-	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash:
+	case c.live.Load() != nil && c.live.Load().Model.Hash == m.Hash && !c.keysChanged(m):
 		unchanged = true
 		c.log.Info("configuration unchanged", zap.String("hash", m.Hash))
 	default:
@@ -197,19 +201,24 @@ func (c *Controller) ending() bool {
 func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	prev := c.live.Load()
 
-	// Prepare: names, the access log, sockets.
+	// Prepare: names, keys, the access log, sockets.
 	rctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	err := c.resolver.Resolve(rctx, names(m))
 	cancel()
 	if err != nil {
 		c.log.Warn("not every target name could be resolved; it is tried again in the background", zap.Error(err))
 	}
+	keys, err := c.loadKeys(m)
+	if err != nil {
+		c.forget(prev)
+		return err
+	}
 	access, err := c.openAccess(m.AccessLog)
 	if err != nil {
 		c.forget(prev)
 		return err
 	}
-	next := balancer.Compile(m, prev, c.env(m))
+	next := balancer.Compile(m, prev, c.env(m, keys))
 	change, err := c.set.Prepare(next.Binds)
 	if err != nil {
 		if access != nil && access != c.access {
@@ -225,6 +234,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	// Commit: nothing below can fail in a way that undoes the swap.
 	c.useAccess(access)
 	c.accessAs = m.AccessLog
+	c.sticky = keys
 	c.resolver.SetNames(names(m))
 	if err := change.Commit(); err != nil {
 		c.log.Error("a listening socket does not accept", zap.Error(err))
@@ -253,8 +263,9 @@ func (c *Controller) forget(prev *balancer.Snapshot) {
 }
 
 // env is what compiling needs from around it.
-func (c *Controller) env(m *config.Model) balancer.Env {
+func (c *Controller) env(m *config.Model, keys stickinessKeys) balancer.Env {
 	return balancer.Env{
+		Sticky: keys.keys,
 		NewTargetState: func(k balancer.Key, _ *config.TargetGroup, _ *config.Target) *balancer.TargetState {
 			return &balancer.TargetState{
 				Conns: connpool.New(k.Addr, c.engine.Loops(), connpool.Options{MaxIdle: 1024, IdleTimeout: time.Minute}),
@@ -371,7 +382,7 @@ func (c *Controller) follow() {
 		}
 		c.change.Lock()
 		if prev := c.live.Load(); prev != nil && !c.ending() {
-			next := balancer.Compile(prev.Model, prev, c.env(prev.Model))
+			next := balancer.Compile(prev.Model, prev, c.env(prev.Model, c.sticky))
 			// A reload that waited for the names has the addresses already.
 			if !sameTargets(prev, next) {
 				c.live.Swap(next)

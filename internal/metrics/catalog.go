@@ -85,6 +85,8 @@ var (
 		"Requests answered by a fixed-response action.", "HTTP_Fixed_Response_Count"}
 	ruleEvaluations = &Metric{"elbow_rule_evaluations_total", KindCounter, listenerLabels,
 		"Rules evaluated.", "RuleEvaluations"}
+	nonSticky = &Metric{"elbow_non_sticky_requests_total", KindCounter, listenerLabels,
+		"Requests to target groups with stickiness for which a target was chosen anew: they had no cookie, or one that was no use.", "NonStickyRequestCount"}
 	receivedBytes = &Metric{"elbow_received_bytes_total", KindCounter, listenerLabels,
 		"Bytes received from clients.", "ProcessedBytes (its received part)"}
 	sentBytes = &Metric{"elbow_sent_bytes_total", KindCounter, listenerLabels,
@@ -157,7 +159,7 @@ var (
 // catalog lists every metric, in the order of the documentation.
 var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
-	fixedResponses, ruleEvaluations, receivedBytes, sentBytes, refusedRequests,
+	fixedResponses, ruleEvaluations, nonSticky, receivedBytes, sentBytes, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,

@@ -35,6 +35,8 @@ type ListenerShard struct {
 	Redirects      Counter // redirect actions answered (HTTP_Redirect_Count)
 	FixedResponses Counter // fixed-response actions answered (HTTP_Fixed_Response_Count)
 
+	NonSticky Counter // requests with stickiness that no cookie placed (NonStickyRequestCount)
+
 	classes [elbClasses]Counter
 	codes   [elbCodes]Counter
 

@@ -167,6 +167,7 @@ func (x *exchange) composeResponse(size int, payload []byte, done bool) {
 	}
 	x.addStatusLine()
 	x.addFields(h, size)
+	x.addCookies()
 	mark := len(x.out)
 	if h.RewriteLength {
 		x.out = append(x.out, "Content-Length: "...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/elbow-lb/elbow/balancer"
 	"github.com/elbow-lb/elbow/balancer/rule"
+	"github.com/elbow-lb/elbow/balancer/sticky"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/internal/accesslog"
 	"github.com/elbow-lb/elbow/internal/connpool"
@@ -60,6 +61,7 @@ type exchange struct {
 	actions     string
 	target      *balancer.Target
 	group       *balancer.Group
+	weighted    *balancer.WeightedGroup // group, as the action has it
 	outstanding bool
 	outcome     Outcome
 	status      int // sent to the client
@@ -88,6 +90,7 @@ type exchange struct {
 	trace    []byte // X-Amzn-Trace-Id that the target got
 	location []byte
 	tail     []byte // end of a chunked request body
+	room     sticky.Scratch
 	record   accesslog.Record
 
 	inline   [inlineSize]byte
@@ -281,7 +284,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.headLen, x.consumed = n, n
 	x.outcome = o
 	x.closing = removed || o != OutcomeOK
-	x.action, x.actions, x.target, x.group = nil, "", nil, nil
+	x.action, x.actions, x.target, x.group, x.weighted = nil, "", nil, nil, nil
 	x.status, x.targetCode, x.headSent = 0, 0, false
 	x.received, x.sentBytes = int64(n), 0
 	x.next, x.sent, x.answered, x.replied = 0, 0, 0, 0

@@ -17,12 +17,13 @@ const maxAttempts = 3
 // forward relays the request to a target of f and its response back.
 func (x *exchange) forward(f *balancer.Forward) {
 	pick := balancer.Pick{Random: x.rand.Uint64(), Zone: x.bind.Zone}
-	x.group = f.Choose(pick.Random)
-	if x.group == nil {
+	x.weighted = x.chooseGroup(f, pick.Random)
+	if x.weighted == nil {
 		x.fail(OutcomeNoTarget)
 		return
 	}
-	target := x.group.Pick(&pick)
+	x.group = x.weighted.Group
+	target := x.chooseTarget(&pick)
 	if target == nil {
 		x.fail(OutcomeNoTarget)
 		return

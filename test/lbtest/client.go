@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type client struct {
 	stopping  bool          // ends -loop
 	responses []*message    // of the last command
 	interim   []*message    // 1xx before them
+	cookies   []string      // "name=value", for requests with -cookies
 	err       error         // of the last command
 	seen      bool          // somebody expected something of the last command
 	ended     bool
@@ -48,7 +50,7 @@ type exchangeSpec struct {
 	trailers                      []string
 	expect                        bool // 100-continue: the body waits
 	repeat                        int
-	loop, fresh                   bool
+	loop, fresh, cookies          bool
 	raw                           []byte // in place of all that
 	methods                       []string
 	to, addr                      string
@@ -244,6 +246,9 @@ func parseExchange(do string, args []string) (*exchangeSpec, error) {
 		case "-new":
 			s.fresh = true
 			continue
+		case "-cookies":
+			s.cookies = true
+			continue
 		}
 		if len(args) == 0 {
 			return nil, fmt.Errorf("%s needs a value", name)
@@ -345,11 +350,42 @@ func (c *client) exchange(s *exchangeSpec) error {
 		if i > 0 && s.fresh {
 			c.drop()
 		}
-		if err := c.once(s); err != nil {
+		if err := c.once(c.withCookies(s)); err != nil {
 			return fmt.Errorf("request %d: %w", i+1, err)
+		}
+		if s.cookies {
+			c.keepCookies()
 		}
 	}
 	return nil
+}
+
+// withCookies returns s with the cookies that the client was given, if s asks
+// for them.
+func (c *client) withCookies(s *exchangeSpec) *exchangeSpec {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !s.cookies || len(c.cookies) == 0 {
+		return s
+	}
+	with := *s
+	with.fields = append(slices.Clip(s.fields), "Cookie: "+strings.Join(c.cookies, "; "))
+	return &with
+}
+
+// keepCookies keeps what the last response sets: for ever, unless it sets it to
+// nothing.
+func (c *client) keepCookies() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, set := range c.responses[len(c.responses)-1].get("Set-Cookie") {
+		pair, _, _ := strings.Cut(set, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		c.cookies = slices.DeleteFunc(c.cookies, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+		if value != "" {
+			c.cookies = append(c.cookies, pair)
+		}
+	}
 }
 
 // once sends one request and receives its response.

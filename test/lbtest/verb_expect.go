@@ -78,6 +78,16 @@ func (r *run) verbExpect(args []string, _ bool) error {
 			return failed
 		}
 		return checkServed(responses, args)
+	case "one-server":
+		if failed != nil {
+			return failed
+		}
+		for _, m := range responses {
+			if servedBy(m) != servedBy(responses[0]) {
+				return fmt.Errorf("expected one server to answer client %s\nseen %s and %s", c.name, servedBy(responses[0]), servedBy(m))
+			}
+		}
+		return nil
 	case "statuses", "served-order":
 		if failed != nil {
 			return failed
