@@ -69,6 +69,15 @@ var loadBalancerRegistry = []Attribute{
 	{Key: "elbow.target_max_idle_connections", Types: forA, Kind: IntegerAttribute, Min: 0, Max: 1000000, Default: "1024",
 		Doc: "How many unused connections are kept for each target. 0 makes a connection for every request.",
 		set: func(a *attributeSet, v attributeValue) { a.lb.TargetMaxIdle = v.n }},
+	{Key: "elbow.request_head_timeout.seconds", Types: forA, Kind: IntegerAttribute, Min: 1, Max: 4000, Default: "10",
+		Doc: "How long a request's head may take to arrive, from its first byte. ELB has the idle timeout here.",
+		set: func(a *attributeSet, v attributeValue) { a.lb.HeadTimeout = v.seconds() }},
+	{Key: "elbow.client_send_timeout.seconds", Types: forA, Kind: IntegerAttribute, Min: 1, Max: 4000, Default: "30",
+		Doc: "How long a client may take nothing of its response.",
+		set: func(a *attributeSet, v attributeValue) { a.lb.SendTimeout = v.seconds() }},
+	{Key: "elbow.client_min_rate.bytes_per_second", Types: forA, Kind: IntegerAttribute, Min: 0, Max: 1000000, Default: "240",
+		Doc: "How fast, on average, a client must send its request body, after 5 seconds' grace, and take its response. 0 leaves it to the idle timeout and the send timeout.",
+		set: func(a *attributeSet, v attributeValue) { a.lb.ClientMinRate = v.n }},
 }
 
 // maxMinimumTargets bounds the minimum_healthy_targets counts. ELB's bound is

@@ -95,6 +95,9 @@ type LoadBalancerAttributes struct {
 	ConnectTimeout     time.Duration // elbow.target_connect_timeout.seconds (default 10, 1..60)
 	TargetIdleTimeout  time.Duration // elbow.target_idle_timeout.seconds (default 60, 1..4000): how long an unused target connection is kept
 	TargetMaxIdle      int           // elbow.target_max_idle_connections (default 1024): per target
+	HeadTimeout        time.Duration // elbow.request_head_timeout.seconds (default 10, 1..4000)
+	SendTimeout        time.Duration // elbow.client_send_timeout.seconds (default 30, 1..4000): how long a client may take nothing of a response
+	ClientMinRate      int           // elbow.client_min_rate.bytes_per_second (default 240): 0 is none
 }
 
 // XFFMode says what happens to X-Forwarded-For.

@@ -40,6 +40,7 @@ func TestDefaults(t *testing.T) {
 	f("load balancer", lb.Attributes, LoadBalancerAttributes{
 		IdleTimeout: 60 * time.Second, ClientKeepAlive: time.Hour, CrossZone: true,
 		ConnectTimeout: 10 * time.Second, TargetIdleTimeout: time.Minute, TargetMaxIdle: 1024,
+		HeadTimeout: 10 * time.Second, SendTimeout: 30 * time.Second, ClientMinRate: 240,
 	})
 	l := lb.Listeners[0]
 	f("listener", l.Attributes, ListenerAttributes{ServerHeader: true})
@@ -71,6 +72,7 @@ func TestModel(t *testing.T) {
 	f("attributes", web.Attributes, LoadBalancerAttributes{
 		IdleTimeout: 4000 * time.Second, ClientKeepAlive: time.Minute, CrossZone: true, PreserveHostHeader: true,
 		XFFMode: XFFPreserve, XFFClientPort: true, ConnectTimeout: time.Second, TargetIdleTimeout: 4000 * time.Second,
+		HeadTimeout: time.Second, SendTimeout: 4000 * time.Second,
 	})
 	f("node", m.Node.Zone, 0)
 	f("zones", web.Zones, []int{0, 1})

@@ -148,10 +148,11 @@ func TestAllocs(t *testing.T) {
 		w.WaitAny(Want{b, true})
 		b.Disarm()
 	})
+	pace := patient()
 	step("Splice", func(w *Worker) {
 		readAll(a, msg)
 		apc.Write(send)
-		if n, s, _, _ := w.Splice(b, a, int64(len(msg)), time.Hour); n != int64(len(msg)) {
+		if n, s, _, _ := w.Splice(b, a, int64(len(msg)), time.Hour, pace); n != int64(len(msg)) {
 			t.Error(n, s)
 		}
 		bpc.Read(recv)
@@ -215,9 +216,10 @@ func BenchmarkSplice(b *testing.B) {
 	}()
 	b.SetBytes(size)
 	b.ReportAllocs()
+	pace := patient()
 	run(b, e.Loop(0), func(w *Worker) {
 		for b.Loop() {
-			if _, s, _, _ := w.Splice(x.dst, x.src, size, time.Minute); s != OK {
+			if _, s, _, _ := w.Splice(x.dst, x.src, size, time.Minute, pace); s != OK {
 				b.Error(s)
 				return
 			}

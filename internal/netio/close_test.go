@@ -66,14 +66,14 @@ func TestEngineClose(t *testing.T) {
 	f("Splice, waiting to read", func(t *testing.T, w *Worker, c *Conn) Status {
 		d, _ := ownPair(t, c.Loop())
 		defer d.Close()
-		_, s, _, _ := w.Splice(d, c, 1, time.Hour)
+		_, s, _, _ := w.Splice(d, c, 1, time.Hour, patient())
 		return s
 	})
 	f("Splice, waiting to write", func(t *testing.T, w *Worker, c *Conn) Status {
 		d, peer := ownPair(t, c.Loop())
 		defer d.Close()
 		go peer.Write(big)
-		_, s, _, _ := w.Splice(c, d, 1<<40, time.Hour)
+		_, s, _, _ := w.Splice(c, d, 1<<40, time.Hour, patient())
 		return s
 	})
 	f("a worker that insists", func(_ *testing.T, w *Worker, c *Conn) Status {
@@ -116,7 +116,7 @@ func TestEngineCloseBusy(t *testing.T) {
 	busy(c, cp)
 	busy(d, dp)
 	start(e.Loop(1), func(w *Worker) {
-		w.Splice(d, c, 1<<60, time.Hour)
+		w.Splice(d, c, 1<<60, time.Hour, patient())
 		c.Close()
 		d.Close()
 	})

@@ -98,6 +98,15 @@ func (c *Conn) Disarm() {
 // Write writes all of p. The peer may take timeout for each part that it
 // accepts.
 func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
+	return w.write(c, p, timeout, nil)
+}
+
+// WritePaced writes all of p to a peer that takes it at pace.
+func (w *Worker) WritePaced(c *Conn, p []byte, pace *Pace) Status {
+	return w.write(c, p, 0, pace)
+}
+
+func (w *Worker) write(c *Conn, p []byte, timeout time.Duration, pace *Pace) Status {
 	if c.aborted() {
 		return Reset
 	}
@@ -118,8 +127,7 @@ func (w *Worker) Write(c *Conn, p []byte, timeout time.Duration) Status {
 				return OK
 			}
 		case Again:
-			c.SetDeadline(w.Now, timeout)
-			if !w.waitWrite(c) {
+			if !w.waitTaken(c, timeout, pace) {
 				return TimedOut
 			}
 		default:
@@ -138,8 +146,18 @@ const maxJoin = 2 << 10
 // Writev writes all of bufs, in order. Empty slices are skipped. bufs is not
 // changed. The peer may take timeout for each part that it accepts.
 func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
+	return w.writev(c, bufs, timeout, nil)
+}
+
+// WritevPaced writes all of bufs, as Writev does, to a peer that takes it at
+// pace.
+func (w *Worker) WritevPaced(c *Conn, bufs [][]byte, pace *Pace) Status {
+	return w.writev(c, bufs, 0, pace)
+}
+
+func (w *Worker) writev(c *Conn, bufs [][]byte, timeout time.Duration, pace *Pace) Status {
 	if w.join(bufs) {
-		return w.Write(c, w.joined, timeout)
+		return w.write(c, w.joined, timeout, pace)
 	}
 	for len(bufs) > 0 {
 		k, total := 0, 0
@@ -154,7 +172,7 @@ func (w *Worker) Writev(c *Conn, bufs [][]byte, timeout time.Duration) Status {
 			total += len(b)
 			k++
 		}
-		s := w.writevAll(c, w.iov[:k], total, timeout)
+		s := w.writevAll(c, w.iov[:k], total, timeout, pace)
 		clear(w.iov[:k]) // an idle worker must not hold on to what it sent
 		if s != OK {
 			return s
@@ -175,7 +193,7 @@ func (w *Worker) join(bufs [][]byte) bool {
 	return len(w.joined) > 0
 }
 
-func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Duration) Status {
+func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Duration, pace *Pace) Status {
 	if total == 0 {
 		return OK
 	}
@@ -199,7 +217,7 @@ func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Du
 			n -= len(b)
 			continue
 		}
-		if s := w.Write(c, b[n:], timeout); s != OK {
+		if s := w.write(c, b[n:], timeout, pace); s != OK {
 			return s
 		}
 		n = 0

@@ -85,9 +85,11 @@ func (p *pipe) close() {
 // Splice moves exactly n bytes from src to dst inside the kernel. It returns
 // how many reached dst, and on failure which side failed: a read-side EOF means
 // that src ended early. What src sent before it failed still reaches dst. Each
-// wait may take timeout. ok is false, with nothing moved, when there is no pipe
-// to be had: copy instead.
-func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration) (moved int64, s Status, readSide, ok bool) {
+// wait for src may take timeout, and dst takes what it gets at pace. It returns
+// Again, with what was moved so far, when dst becomes readable or hangs up while
+// src has nothing. ok is false, with nothing moved, when there is no pipe to be
+// had: copy instead.
+func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration, pace *Pace) (moved int64, s Status, readSide, ok bool) {
 	pipes := &w.loop.engine.pipes
 	p := pipes.get()
 	if p == nil {
@@ -110,8 +112,17 @@ func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration) (moved i
 				end = OK
 				if held == 0 { // so it is not the pipe that is full
 					src.SetDeadline(w.Now, timeout)
-					if !w.WaitRead(src) {
+					dst.SetDeadline(w.Now, 0)
+					ready, expired := w.WaitAny(Want{Conn: src}, Want{Conn: dst})
+					if ready&2 != 0 {
+						dst.unread = true // for whoever looks at it next
+					}
+					switch {
+					case ready&1 != 0:
+					case expired&1 != 0:
 						end = TimedOut
+					case ready&2 != 0 && !dst.aborted():
+						return moved, Again, false, true
 					}
 				}
 			}
@@ -130,8 +141,7 @@ func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration) (moved i
 			if dst.w.CompareAndSwap(nil, stArmed) {
 				continue // armed: try once more before sleeping
 			}
-			dst.SetDeadline(w.Now, timeout)
-			if !w.waitWrite(dst) {
+			if !w.waitTaken(dst, 0, pace) {
 				return moved, TimedOut, false, true
 			}
 		default:

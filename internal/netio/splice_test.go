@@ -37,8 +37,10 @@ func newSplice(t testing.TB, e *Engine) *spliced {
 
 func (x *spliced) start(t testing.TB, n int64, timeout time.Duration) <-chan struct{} {
 	return start(x.src.Loop(), func(w *Worker) {
+		var pace Pace
+		pace.Reset(0, timeout, timeout)
 		var ok bool
-		x.moved, x.status, x.readSide, ok = w.Splice(x.dst, x.src, n, timeout)
+		x.moved, x.status, x.readSide, ok = w.Splice(x.dst, x.src, n, timeout, &pace)
 		if !ok {
 			t.Error("no pipe")
 		}
@@ -234,6 +236,10 @@ func TestSpliceFails(t *testing.T) {
 			fake.Advance(time.Minute + 2*tick)
 			return !hasWaiter(x.dst.w.Load()) && x.dst.w.Load() == nil
 		})
+	})
+	f("the destination hangs up while the source is silent", Again, false, func(x *spliced) {
+		sleeping(t, x.src)
+		x.dstPeer.Close()
 	})
 	f("the destination resets", Reset, false, func(x *spliced) {
 		flood(x)

@@ -78,6 +78,13 @@ func sysPeek(fd int32) (int, syscall.Errno) {
 	return int(n), e
 }
 
+// sysUnsent is what the send buffer of fd holds: not sent, or not acknowledged.
+func sysUnsent(fd int32) int64 {
+	var n int32
+	syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	return int64(n)
+}
+
 func sysClose(fd int32)         { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 func sysShutdownWrite(fd int32) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
 

@@ -1,6 +1,8 @@
 package application
 
 import (
+	"time"
+
 	"github.com/elbow-lb/elbow/internal/http1"
 	"github.com/elbow-lb/elbow/internal/httpmsg"
 	"github.com/elbow-lb/elbow/internal/netio"
@@ -28,6 +30,8 @@ type duplex struct {
 	interim int
 	final   bool // the final response head was relayed
 	resDone bool
+
+	progress int64 // when something last moved
 }
 
 // relayBoth sends the rest of the request body and receives the response.
@@ -35,7 +39,8 @@ func (x *exchange) relayBoth() Outcome {
 	// The beginning of the body was sent and will not be sent again: its place is
 	// for what may follow the end.
 	x.payload, x.consumed, x.end = nil, x.headLen, x.start+x.headLen
-	d := duplex{exchange: x, up: netio.GetBuf()}
+	d := duplex{exchange: x, up: netio.GetBuf(), progress: x.worker.Now}
+	x.sending.Reset(x.attr.ClientMinRate, bodyGrace, x.attr.IdleTimeout)
 	x.resBuf = netio.GetBuf()
 	o := d.run()
 	netio.PutBuf(d.up)
@@ -53,6 +58,9 @@ func (d *duplex) run() Outcome {
 	defer c.Disarm()
 	for {
 		moved, o := d.step()
+		if moved {
+			d.progress = w.Now
+		}
 		if o == OutcomeOK && !moved && !d.settled() {
 			o = d.wait()
 		}
@@ -141,6 +149,7 @@ func (d *duplex) stepUp() (bool, Outcome) {
 	switch s {
 	case netio.OK:
 		x.received += int64(n)
+		x.sending.Moved(int64(n))
 		return true, d.takeUp(in[:n])
 	case netio.Again:
 		return false, OutcomeOK
@@ -317,41 +326,73 @@ func (d *duplex) queueFinal(size int) Outcome {
 	return OutcomeOK
 }
 
+// bodyGrace is how long a client may pause before it sends the body, and later
+// where it has not been faster than it must.
+const bodyGrace = 5 * time.Second
+
 // wait sleeps until a side can move. Any progress gives both sides a new idle
-// timeout.
+// timeout; besides, the client must keep up its rates.
 func (d *duplex) wait() Outcome {
 	x := d.exchange
 	c, t, w := &x.conn.Conn, &x.tconn.Conn, x.worker
-	timeout := x.attr.IdleTimeout
+	idle := x.attr.IdleTimeout
 	if d.answered() {
-		timeout = lingerTimeout
+		idle = lingerTimeout
 	}
-	c.SetDeadline(w.Now, timeout)
-	t.SetDeadline(w.Now, timeout)
-	var up, down netio.Want
-	sending := len(d.toSend[0])+len(d.toSend[1])+len(d.toSend[2]) > 0
-	up = netio.Want{Conn: c}
-	if sending {
+	stuck := len(d.toSend[0])+len(d.toSend[1])+len(d.toSend[2]) > 0 // the target does not take it
+	paced := !d.upDone && !stuck && d.mustSend()
+	since, unsent := w.Now, int64(0)
+	forClient := idle - time.Duration(since-d.progress)
+	t.SetDeadline(since, max(forClient, 1))
+	if paced {
+		forClient = min(forClient, x.sending.Left())
+	}
+
+	up, down := netio.Want{Conn: c}, netio.Want{Conn: t}
+	if stuck {
 		up = netio.Want{Conn: t, Write: true}
 	}
-	down = netio.Want{Conn: t}
 	if len(x.vec) > 0 {
 		down = netio.Want{Conn: c, Write: true}
+		forClient = min(forClient, x.taking.Left())
+		unsent = c.Unsent()
 	}
+	c.SetDeadline(since, max(forClient, 1))
 	var expired, ready uint8
 	if d.upDone {
 		ready, expired = w.WaitAny(down)
-		expired <<= 1
 	} else {
 		ready, expired = w.WaitAny(up, down)
 	}
+
+	waited := time.Duration(w.Now - since)
+	if len(x.vec) > 0 {
+		x.taking.Waited(waited)
+		x.taking.Moved(unsent - c.Unsent())
+	}
+	if paced {
+		x.sending.Waited(waited)
+	}
+	over := time.Duration(w.Now-d.progress) >= idle
 	switch {
 	case ready != 0 || expired == 0:
 		return OutcomeOK
-	case len(x.vec) > 0:
+	case len(x.vec) > 0 && (over || x.taking.Left() == 0):
 		return x.clientFailed(netio.TimedOut)
-	case d.upDone || sending:
+	case over && (d.upDone || stuck):
 		return OutcomeTargetTimeout
+	case over:
+		return OutcomeBodyTimeout
+	case paced && x.sending.Left() == 0:
+		return OutcomeBodyTooSlow
 	}
-	return OutcomeBodyTimeout
+	return OutcomeOK
+}
+
+// mustSend tells whether the client owes its body: not while it waits to be asked
+// for it, nor once the target has begun to answer, for then the two may be in
+// conversation.
+func (d *duplex) mustSend() bool {
+	x := d.exchange
+	return x.attr.ClientMinRate > 0 && !d.final && (!x.req.ExpectContinue || d.interim > 0)
 }

@@ -76,6 +76,10 @@ type exchange struct {
 	interim     bool   // the target sent an interim response
 	spoiled     bool   // the target's connection is in no state to be used again
 
+	// Patience with the client, for its body and for its reading.
+	sending netio.Pace
+	taking  netio.Pace
+
 	res      httpmsg.Head
 	resBody  http1.Body
 	resBuf   *netio.Buf
@@ -223,9 +227,13 @@ func (x *exchange) readHead() headResult {
 			if x.start == x.end {
 				return headNone
 			}
+			if x.onlyBlank() {
+				x.start, x.end = 0, 0
+				return headNone
+			}
 			if !waited {
 				waited = true
-				c.SetDeadline(w.Now, headTimeout)
+				c.SetDeadline(w.Now, c.bind.Listener.LoadBalancer.Attributes.HeadTimeout)
 			}
 			if !w.WaitRead(&c.Conn) {
 				x.req.Reset(nil)
@@ -233,7 +241,7 @@ func (x *exchange) readHead() headResult {
 				return headComplete
 			}
 		case netio.EOF:
-			if x.start < x.end {
+			if x.start < x.end && !x.onlyBlank() {
 				// Half a request: say so to a client that may still read.
 				x.req.Reset(nil)
 				x.begin(0, OutcomeBodyCut)
@@ -245,6 +253,11 @@ func (x *exchange) readHead() headResult {
 		}
 	}
 }
+
+// onlyBlank tells whether the input is one empty line. Some clients send one
+// behind a body; it begins no request (RFC 9112 section 2.2), so nobody waits for
+// the rest of one.
+func (x *exchange) onlyBlank() bool { return string(x.buf[x.start:x.end]) == "\r\n" }
 
 func refusedOr(r http1.Refusal) Outcome {
 	if r == 0 {
@@ -292,6 +305,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.rechunk, x.untilClose = false, false
 	x.vec = x.vecArr[:0]
 	x.bodyDone = true
+	x.taking.Reset(x.attr.ClientMinRate, x.attr.SendTimeout, x.attr.SendTimeout)
 	if o != OutcomeOK {
 		x.received = int64(x.end - x.start)
 		return

@@ -390,13 +390,19 @@ func (x *exchange) relayBody() Outcome {
 	w, c, t := x.worker, &x.conn.Conn, &x.tconn.Conn
 	for {
 		if left := x.resBody.Remaining(); x.res.Body == httpmsg.BodyLength && left >= spliceMin {
-			moved, s, targetSide, ok := w.Splice(c, t, left, x.attr.IdleTimeout)
+			moved, s, targetSide, ok := w.Splice(c, t, left, x.attr.IdleTimeout, &x.taking)
 			if ok {
 				x.resBody.Skip(moved)
 				x.sentBytes += moved
 				switch {
 				case s == netio.OK:
 					return OutcomeOK
+				case s == netio.Again:
+					// The client said something, or left, while the target is silent.
+					if o := x.awaitTarget(); o != OutcomeOK {
+						return cutShort(o)
+					}
+					continue
 				case targetSide:
 					return OutcomeTargetCut
 				}
@@ -407,14 +413,10 @@ func (x *exchange) relayBody() Outcome {
 		switch {
 		case s == netio.OK:
 		case s == netio.Again:
-			o := x.awaitTarget()
-			if o == OutcomeOK {
-				continue
+			if o := x.awaitTarget(); o != OutcomeOK {
+				return cutShort(o)
 			}
-			if o == OutcomeTargetTimeout {
-				o = OutcomeTargetCut
-			}
-			return o
+			continue
 		case s == netio.EOF && x.res.Body == httpmsg.BodyClose:
 			return x.endBody()
 		default:
@@ -436,6 +438,14 @@ func (x *exchange) relayBody() Outcome {
 	}
 }
 
+// cutShort is the outcome of a body whose wait for more ended with o.
+func cutShort(o Outcome) Outcome {
+	if o == OutcomeTargetTimeout {
+		return OutcomeTargetCut
+	}
+	return o
+}
+
 // endBody ends a response body that the target's closing ended.
 func (x *exchange) endBody() Outcome {
 	x.vec, x.out = x.vec[:0], x.out[:0]
@@ -454,9 +464,9 @@ func (x *exchange) toClient() Outcome {
 	}
 	var s netio.Status
 	if len(x.vec) == 1 {
-		s = x.worker.Write(&x.conn.Conn, x.vec[0], x.attr.IdleTimeout)
+		s = x.worker.WritePaced(&x.conn.Conn, x.vec[0], &x.taking)
 	} else {
-		s = x.worker.Writev(&x.conn.Conn, x.vec, x.attr.IdleTimeout)
+		s = x.worker.WritevPaced(&x.conn.Conn, x.vec, &x.taking)
 	}
 	x.replying()
 	if s != netio.OK {

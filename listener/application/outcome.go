@@ -35,6 +35,7 @@ const (
 	OutcomeTooManyFromSource          // reset unanswered: more than elbow.max_connections_per_source
 	OutcomeBadPath                    // 400: the path has an encoded NUL or overlong UTF-8
 	OutcomeAmbiguousPath              // 400: it depends on how the path is read which rule matches
+	OutcomeBodyTooSlow                // 408: the request body comes slower than elbow.client_min_rate
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -66,6 +67,7 @@ var outcomes = [numOutcomes]struct {
 	OutcomeInternal:          {500, "InternalError"},
 
 	OutcomeTooManyConnections: {503, "TooManyConnections"},
+	OutcomeBodyTooSlow:        {408, "RequestBodyTooSlow"},
 	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
 	OutcomeBadPath:            {400, "BadPathEncoding"},
 	OutcomeAmbiguousPath:      {400, "AmbiguousPath"},

@@ -18,7 +18,7 @@ func (x *exchange) fail(o Outcome) {
 	case o == OutcomeClientClosed, x.headSent:
 		x.closing = true
 		return
-	case o == OutcomeBodyTimeout, o == OutcomeBodyCut:
+	case o == OutcomeBodyTimeout, o == OutcomeBodyTooSlow, o == OutcomeBodyCut:
 		// The rest of the body will not come, so nothing after it can (RFC
 		// 9110 section 15.5.9).
 		x.closing = true

@@ -250,8 +250,3 @@ func (c *conn) reload() (removed bool) {
 func (c *conn) lifetimeOver(now int64) bool {
 	return now-c.born > int64(c.bind.Listener.LoadBalancer.Attributes.ClientKeepAlive)
 }
-
-// headTimeout bounds the time from a request's first byte to the end of its
-// head. ELB has the idle timeout here; a client that dribbles its head for a
-// minute is no client.
-const headTimeout = 10 * time.Second
