@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/elbow-lb/elbow/balancer"
+	"github.com/elbow-lb/elbow/balancer/sticky"
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/health"
 	"github.com/elbow-lb/elbow/internal/accesslog"
@@ -35,6 +36,7 @@ type rig struct {
 	log    string // path of the access log
 	access *accesslog.Log
 	reg    *metrics.Registry
+	keys   *sticky.Keys
 	panics atomic.Int32 // that are expected
 }
 
@@ -42,7 +44,7 @@ type rig struct {
 // address as host and port fields of a target.
 func newRig(t testing.TB, conf string, target net.Addr) *rig {
 	t.Helper()
-	r := &rig{t: t, log: t.TempDir() + "/access.log"}
+	r := &rig{t: t, log: t.TempDir() + "/access.log", keys: sticky.NewKeys()}
 	var err error
 	r.engine, err = netio.New(netio.Options{Loops: 1, OnPanic: func(w *netio.Worker, k netio.Task, v any) {
 		r.server.OnPanic(w, k, v)
@@ -95,6 +97,7 @@ func newRig(t testing.TB, conf string, target net.Addr) *rig {
 
 func (r *rig) env() balancer.Env {
 	return balancer.Env{
+		Sticky: r.keys,
 		NewTargetState: func(k balancer.Key, g *config.TargetGroup, _ *config.Target) *balancer.TargetState {
 			s := &balancer.TargetState{
 				Conns: connpool.New(k.Addr, 1, connpool.Options{MaxIdle: 64, IdleTimeout: time.Minute}),
@@ -184,10 +187,10 @@ func TestNoAllocations(t *testing.T) {
 		t.Skip("sync.Pool drops buffers at random under the race detector")
 	}
 	target := cheapTarget(t, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello")
-	r := newRig(t, oneGroup, target)
-	f := func(name, request string, want int) {
+	r, stuck := newRig(t, oneGroup, target), newRig(t, oneGroup+"    attributes: {stickiness.enabled: true}\n", target)
+	f := func(name, addr, request string, want int) {
 		t.Run(name, func(t *testing.T) {
-			c, err := net.Dial("tcp", r.addr)
+			c, err := net.Dial("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,10 +227,21 @@ func TestNoAllocations(t *testing.T) {
 		})
 	}
 	short := len("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
-	f("get", "GET /api/x?y=z HTTP/1.1\r\nHost: a.example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n", short)
-	f("forwarded", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nX-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678\r\nConnection: keep-alive\r\n\r\n", short)
-	f("post", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody", short)
-	f("chunked", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", short)
+	f("get", r.addr, "GET /api/x?y=z HTTP/1.1\r\nHost: a.example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n", short)
+	f("forwarded", r.addr, "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nX-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678\r\nConnection: keep-alive\r\n\r\n", short)
+	f("post", r.addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody", short)
+	f("chunked", r.addr, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", short)
+
+	res, err := http.Get("http://" + stuck.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	both := short
+	for _, line := range res.Header["Set-Cookie"] {
+		both += len("Set-Cookie: \r\n") + len(line)
+	}
+	f("sticky", stuck.addr, "GET / HTTP/1.1\r\nHost: x\r\nCookie: session=1; AWSALB="+res.Cookies()[0].Value+"\r\n\r\n", both)
 }
 
 // TestRoundTrip is a Go client through the load balancer to a Go server.
