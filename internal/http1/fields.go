@@ -11,6 +11,9 @@ import "github.com/elbow-lb/elbow/internal/httpmsg"
 func fieldLines(b []byte, p int, h *httpmsg.Head, limit int, request bool) (n int, r Refusal) {
 	for {
 		if p+1 >= len(b) {
+			if p < len(b) && b[p] == '\n' {
+				return 0, BadLineEnding
+			}
 			return 0, 0
 		}
 		if b[p] == '\r' {

@@ -161,6 +161,7 @@ func TestRequestRefused(t *testing.T) {
 	f("9112 2.2 bare CR in target", BadLineEnding, "GET /\ra"+okTail)
 	f("9112 2.2 bare CR in version", BadLineEnding, "GET / HTTP/1.1\rHost: h\r\n\r\n")
 	f("9112 2.2 bare LF after a field", BadLineEnding, line("A: b\nC: d"))
+	f("9112 2.2 LF in place of the empty line, with nothing behind it", BadLineEnding, "GET / HTTP/1.1\r\nHost: h\r\n\n")
 	f("9112 2.2 bare CR in a value", BadLineEnding, line("A: b\rc"))
 	f("9112 2.2 CR CR LF", BadLineEnding, line("A: b\r"))
 	f("9112 2.2 bare LF ends the head", BadLineEnding, "GET / HTTP/1.1\r\nHost: h\r\n\nx")

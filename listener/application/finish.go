@@ -59,7 +59,7 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		r.Method = h.Bytes(h.Method)
 		r.URI = h.Bytes(h.Target)
 		if h.Form == httpmsg.AbsoluteForm {
-			r.URI = originForm(h)
+			r.URI = originForm(h, x.pathArr[:0])
 		}
 		r.Host = hostOnly(h.Bytes(h.Host))
 		r.Protocol = x.protocol()
@@ -100,14 +100,17 @@ func (x *exchange) protocol() string {
 	return "HTTP/1.1"
 }
 
-// originForm is path and query of an absolute-form target, as far as it has them.
-func originForm(h *httpmsg.Head) []byte {
+// originForm is an absolute-form target as the target of the request saw it.
+// scratch is room for what does not stand in the head.
+func originForm(h *httpmsg.Head, scratch []byte) []byte {
 	end := h.Target.Off + h.Target.Len
 	switch {
 	case h.Path.Len > 0:
 		return h.Buf[h.Path.Off:end]
 	case h.HasQuery:
-		return h.Buf[h.Query.Off-1 : end]
+		return append(append(scratch, "/?"...), h.Bytes(h.Query)...)
+	case h.MethodID == httpmsg.MethodOptions:
+		return asterisk
 	}
 	return slash
 }

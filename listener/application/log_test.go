@@ -28,7 +28,7 @@ func TestLogRequestLine(t *testing.T) {
 	}
 	f("GET /a?b=c HTTP/1.1\r\nHost: h:1\r\n\r\n", "GET http://h:PORT/a?b=c HTTP/1.1")
 	f("GET http://h/a?b=c HTTP/1.1\r\nHost: other\r\n\r\n", "GET http://h:PORT/a?b=c HTTP/1.1")
-	f("GET http://h?b=c HTTP/1.1\r\nHost: other\r\n\r\n", "GET http://h:PORT?b=c HTTP/1.1")
+	f("GET http://h?b=c HTTP/1.1\r\nHost: other\r\n\r\n", "GET http://h:PORT/?b=c HTTP/1.1")
 	f("GET http://h HTTP/1.1\r\nHost: other\r\n\r\n", "GET http://h:PORT/ HTTP/1.1")
 	f("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS http://h:PORT* HTTP/1.1")
 	f("GET / HTTP/1.0\r\n\r\n", "GET http://-:PORT/ HTTP/1.0")
