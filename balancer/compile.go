@@ -239,7 +239,7 @@ func (c *compiler) action(lb *config.LoadBalancer, a *config.Actions, priority i
 			if !slices.Contains(g.LoadBalancers, lb) {
 				g.LoadBalancers = append(g.LoadBalancers, lb)
 			}
-			groups = append(groups, WeightedGroup{Group: g, Weight: wg.Weight})
+			groups = append(groups, WeightedGroup{Group: g, Weight: wg.Weight, failover: g.Config.Attributes.Failover})
 		}
 		out.Forward = newForward(groups)
 		c.stickForward(out.Forward, a.Forward.Sticky)

@@ -18,9 +18,11 @@
 // # Which targets are eligible
 //
 // Healthy ones, and those whose health is not checked (unavailable). When a
-// group has neither, it fails open: every registered target is eligible,
-// whatever its state (ELB guide, Target group health: "fail open"; the threshold
-// is ELB's default of one healthy target). With cross-zone load balancing off
+// group has too few of them it fails open: every registered target is eligible,
+// whatever its state (ELB guide, Target group health: "fail open"). Too few is
+// less than unhealthy_state_routing.minimum_healthy_targets says, by default
+// less than one; with elbow.failover.enabled the group's work goes to the other
+// groups of its forward action instead. With cross-zone load balancing off
 // all of this holds for each zone by itself, so a zone without targets has none
 // to pick although others have.
 //

@@ -91,13 +91,13 @@ func (g *Group) Pick(p *Pick) *Target {
 // Live.HealthChanged.
 func (g *Group) Refresh() {
 	e := new(eligible)
-	e.all, e.counts = newScope(g.Targets)
+	e.all, e.counts = g.scope(g.Targets)
 	e.failOpen = e.all.failOpen
 	e.byCookie = byCookie(g, e.all.targets)
 	if zones := len(g.pickers) - 1; zones > 0 {
 		e.zones = make([]scope, zones)
 		for zone := range e.zones {
-			e.zones[zone], _ = newScope(inZone(g.Targets, zone))
+			e.zones[zone], _ = g.scope(inZone(g.Targets, zone))
 			e.failOpen = e.failOpen || e.zones[zone].failOpen
 			if s := &e.zones[zone]; len(s.targets) > 0 && !s.failOpen {
 				e.drawn = append(e.drawn, zone)
@@ -107,7 +107,7 @@ func (g *Group) Refresh() {
 	g.eligible.Store(e)
 }
 
-// FailOpen tells whether the group has targets but none that is known to be
+// FailOpen tells whether the group has targets but too few that are known to be
 // well, so that work goes to all of them. With cross-zone load balancing off it
 // tells whether that is so in any zone. A group that no load balancer uses gets
 // no work.
@@ -116,9 +116,16 @@ func (g *Group) FailOpen() bool { return len(g.LoadBalancers) > 0 && g.eligible.
 // Counts returns how many targets were in which state at the last Refresh.
 func (g *Group) Counts() Counts { return g.eligible.Load().counts }
 
-// newScope returns which of the targets are eligible, in their order, and how
-// many are in which state. Each state is read once, so that the two agree.
-func newScope(targets []*Target) (scope, Counts) {
+// Serving tells whether the group has as many targets known to be well as
+// minimum_healthy_targets asks for, and one at least.
+func (g *Group) Serving() bool {
+	s := &g.eligible.Load().all
+	return len(s.targets) > 0 && !s.failOpen
+}
+
+// scope returns which of the targets are eligible, in their order, and how many
+// are in which state. Each state is read once, so that the two agree.
+func (g *Group) scope(targets []*Target) (scope, Counts) {
 	well := make([]*Target, 0, len(targets))
 	counts := Counts{Registered: len(targets)}
 	for _, t := range targets {
@@ -132,10 +139,19 @@ func newScope(targets []*Target) (scope, Counts) {
 			counts.Unhealthy++
 		}
 	}
-	if len(well) > 0 {
+	if g.enough(len(well), len(targets)) {
 		return scope{targets: well}, counts
 	}
 	return scope{targets: targets, failOpen: len(targets) > 0}, counts
+}
+
+// enough holds the number of targets that are well against ELB's
+// unhealthy_state_routing.minimum_healthy_targets: below its count or its
+// percentage, all targets are used (ELB guide, Target group health: "if both are
+// specified, the action is taken when either is breached").
+func (g *Group) enough(well, registered int) bool {
+	a := &g.Config.Attributes
+	return well >= max(a.MinimumHealthy, 1) && well*100 >= registered*a.MinimumHealthyPercent
 }
 
 // inZone returns the targets of a zone, in their order. A target of no zone

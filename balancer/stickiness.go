@@ -70,10 +70,10 @@ func (c *compiler) stickForward(f *Forward, duration time.Duration) {
 func (g *Group) Stuck(key uint64) *Target { return g.eligible.Load().byCookie[key] }
 
 // Stuck returns the group that a token names, or nil when it is none of the
-// action's, or has weight 0.
+// action's, has weight 0, or has its work done by others.
 func (f *Forward) Stuck(key uint64) *WeightedGroup {
 	for i := range f.Groups {
-		if w := &f.Groups[i]; w.cookieKey == key && w.Weight > 0 {
+		if w := &f.Groups[i]; w.cookieKey == key && w.Weight > 0 && !w.failedOver() {
 			return w
 		}
 	}

@@ -294,6 +294,12 @@ type TargetGroupAttributes struct {
 	Algorithm  Algorithm // load_balancing.algorithm.type
 	CrossZone  CrossZone // load_balancing.cross_zone.enabled
 	Stickiness Stickiness
+
+	// target_group_health.unhealthy_state_routing.minimum_healthy_targets:
+	MinimumHealthy        int // .count; less than 1 means 1
+	MinimumHealthyPercent int // .percentage of the registered ones, 1 to 100; 0 is off
+
+	Failover bool // elbow.failover.enabled
 }
 
 // Stickiness says whether, and how, a client stays with its target.

@@ -132,7 +132,7 @@ var (
 	UnhealthyHosts = &Metric{"elbow_unhealthy_hosts", KindGauge, groupLabels,
 		"Targets that are unhealthy.", "UnHealthyHostCount"} // target_group
 	FailOpen = &Metric{"elbow_target_group_fail_open", KindGauge, groupLabels,
-		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but none is healthy, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
+		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but fewer healthy ones than minimum_healthy_targets asks for, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
 	TargetHealth = &Metric{"elbow_target_health", KindGauge, with(targetLabels, "state"),
 		"Always 1; the state label is the target's health: initial, healthy, unhealthy, draining, unused or unavailable.",
 		"HealthyHostCount and UnHealthyHostCount (by AvailabilityZone, when summed by zone)"} // target_group, target, zone, state
