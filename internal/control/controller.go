@@ -213,6 +213,10 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 		c.forget(prev)
 		return err
 	}
+	if err := enoughDescriptors(m, c.engine); err != nil {
+		c.forget(prev)
+		return err
+	}
 	access, err := c.openAccess(m.AccessLog)
 	if err != nil {
 		c.forget(prev)

@@ -41,7 +41,8 @@ type Acceptor struct {
 	paused clock.Timer // ends the pause; nil when there is none
 	closed bool
 
-	// Failures counts accepts that failed for want of descriptors or memory.
+	// Failures counts how often accepting paused for want of descriptors or
+	// memory; connections wait in the kernel's backlog then.
 	Failures atomic.Uint64
 }
 
@@ -98,9 +99,19 @@ func (a *Acceptor) onReadable(l *Loop) bool {
 		if a.stopped.Load() {
 			return false
 		}
+		if a.engine.full(a.engine.budget.accept) {
+			a.Failures.Add(1)
+			a.pause()
+			return false
+		}
 		fd, remote, e := sysAccept(a.fd)
 		switch e {
 		case 0:
+			if a.engine.budget.beyond(fd) {
+				a.Failures.Add(1)
+				a.pause()
+				return false
+			}
 			to := a.engine.pick()
 			to.observe(l.Now()) // it may have been idle until now
 			a.accept(to, fd, remote)
@@ -138,8 +149,8 @@ func (a *Acceptor) resume() {
 	if a.closed {
 		return
 	}
-	if a.registerLocked() != 0 {
-		// The kernel is still out of memory, or of epoll watches.
+	if a.engine.full(a.engine.budget.accept) || a.registerLocked() != 0 {
+		// Still full, or the kernel out of memory or of epoll watches.
 		a.unregisterLocked()
 		a.paused.Reset(acceptPause)
 		return

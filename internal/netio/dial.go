@@ -27,7 +27,7 @@ func (w *Worker) dial(c *Conn, addr netip.AddrPort, p Parker, timeout time.Durat
 		family = unix.AF_INET
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	if err != nil || w.loop.engine.budget.beyond(fd) {
 		c.r.Store(stClosed)
 		return NoDescriptors
 	}

@@ -45,7 +45,8 @@ type Engine struct {
 	next    atomic.Uint32 // round robin over loops
 	gen     atomic.Uint32
 
-	pipes pipes
+	pipes  pipes
+	budget budget
 
 	closing atomic.Bool
 	running sync.WaitGroup // loops and workers
@@ -64,6 +65,8 @@ func New(o Options) (*Engine, error) {
 		return nil, fmt.Errorf("netio: read the descriptor limit: %w", err)
 	}
 	e.table.init(min(lim.Max, maxDescriptors))
+	e.budget = newBudget(int64(min(lim.Cur, maxDescriptors)))
+	e.pipes.budget = &e.budget
 	n := o.Loops
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)

@@ -23,6 +23,8 @@ type pipe struct{ r, w, size int }
 
 // pipes are an engine's idle pipes.
 type pipes struct {
+	budget *budget
+
 	mu   sync.Mutex // leaf lock
 	idle []*pipe
 }
@@ -39,6 +41,10 @@ func (s *pipes) get() *pipe {
 	s.mu.Unlock()
 	var fd [2]int
 	if unix.Pipe2(fd[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+		return nil
+	}
+	if s.budget.beyond(max(fd[0], fd[1])) {
+		unix.Close(min(fd[0], fd[1]))
 		return nil
 	}
 	p := &pipe{r: fd[0], w: fd[1]}

@@ -35,6 +35,14 @@ type daemon struct {
 // has ended it.
 func start(t *testing.T, render func(d *daemon) string) *daemon {
 	t.Helper()
+	return startUnder(t, nil, render)
+}
+
+// startUnder starts the daemon by another command, such as a shell that sets
+// limits, to which the daemon's own is appended.
+func startUnder(t *testing.T, by []string, render func(d *daemon) string, flags ...string) *daemon {
+	t.Helper()
+	argv := append(append(by, elbow, "run"), flags...)
 	for range 5 {
 		d := &daemon{dir: t.TempDir(), port: freePort(t)}
 		d.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port))
@@ -47,7 +55,7 @@ func start(t *testing.T, render func(d *daemon) string) *daemon {
 			}},
 		}
 		d.write(t, render(d))
-		d.process = spawn(t, "elbow", exec.Command(elbow, "run", "--config", d.config), syscall.SIGKILL)
+		d.process = spawn(t, "elbow", exec.Command(argv[0], append(argv[1:len(argv):len(argv)], "--config", d.config)...), syscall.SIGKILL)
 		ready := false
 		eventually(t, "elbow is ready", func() bool {
 			ready = d.get("/readyz", nil) == http.StatusOK
