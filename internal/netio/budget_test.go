@@ -26,8 +26,8 @@ func TestBudget(t *testing.T) {
 func TestFull(t *testing.T) {
 	fake := newFake()
 	e := newEngine(t, Options{Loops: 2, Clock: fake})
-	s := newEcho(t, e, time.Hour)
 	e.budget.accept = 3
+	s := newEcho(t, e, time.Hour)
 	var clients []net.Conn
 	for range 5 {
 		c, err := s.dial()
