@@ -209,10 +209,6 @@ const maxEvents = 512
 // are more. With fewer the extra look would find nothing.
 const busyEvents = 4
 
-// busyRounds is how often a loop looks for more before it lets other goroutines
-// run: workers that yielded, the access log's writer.
-const busyRounds = 16
-
 func newLoop(e *Engine, i int) (*Loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -254,7 +250,7 @@ func (l *Loop) observe(now int64) {
 func (l *Loop) run() {
 	defer l.engine.running.Done()
 	err := l.raw.Read(func(uintptr) bool {
-		for round := 1; ; round++ {
+		for {
 			n := sysEpollWait(l.epfd, &l.events)
 			more := false
 			if n > 0 {
@@ -264,9 +260,9 @@ func (l *Loop) run() {
 			if n < busyEvents && !more {
 				return false
 			}
-			if round%busyRounds == 0 {
-				runtime.Gosched()
-			}
+			// Others have their turn: workers that yielded, the access log's
+			// writer, which loses lines when it is kept waiting.
+			runtime.Gosched()
 		}
 	})
 	if !l.engine.closing.Load() {
