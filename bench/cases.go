@@ -107,6 +107,10 @@ var cases = []benchCase{
 		load: load{conns: 256, path: underRule("/128")},
 	},
 	{
+		name: "sticky-64", title: "20 rules, stickiness by cookie, access log and metrics, 128 B, 64 connections", figure: figureCPU, ratio: 0.85, setup: setupSticky,
+		load: load{conns: 64, path: underRule("/128")},
+	},
+	{
 		name: "unpinned", title: "128 B answers, 64 connections, all on all processors", figure: figureCPU,
 		unpinned: true, load: load{conns: 64, path: "/128"},
 	},

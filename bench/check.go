@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,7 @@ func (r *running) check(ctx context.Context) error {
 			return "", "", err
 		}
 		defer resp.Body.Close()
+		r.cookies = cookiesOf(resp)
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return "", "", fmt.Errorf("GET %s: %w", path, err)
@@ -38,7 +40,7 @@ func (r *running) check(ctx context.Context) error {
 		return string(text), resp.Header.Get("X-Face"), nil
 	}
 	place := func(path string) string {
-		if r.site.setup == setupRules {
+		if r.site.setup.rules() {
 			return underRule(path)
 		}
 		return path
@@ -56,6 +58,11 @@ func (r *running) check(ctx context.Context) error {
 			return fmt.Errorf("body size %d came from the target's %s face", size, face)
 		}
 	}
+	if r.site.setup == setupSticky && r.cookies == "" {
+		return errors.New("no cookie was set")
+	}
+	sticky := r.cookies
+	defer func() { r.cookies = sticky }()
 	head, _, err := get(place("/echo-head"), "")
 	if err != nil {
 		return err
@@ -63,7 +70,7 @@ func (r *running) check(ctx context.Context) error {
 	if err := checkForwarded(head, r.site.port); err != nil {
 		return err
 	}
-	if r.site.setup != setupRules {
+	if !r.site.setup.rules() {
 		return nil
 	}
 	for _, rule := range ruleSpecs() {
@@ -88,6 +95,15 @@ func (r *running) check(ctx context.Context) error {
 		err = fmt.Errorf("a request that no rule matches led to face %q", face)
 	}
 	return err
+}
+
+// cookiesOf is the Cookie field of a client that was given resp.
+func cookiesOf(resp *http.Response) string {
+	var pairs []string
+	for _, c := range resp.Cookies() {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	return strings.Join(pairs, "; ")
 }
 
 // checkForwarded looks at a request head as the target got it.

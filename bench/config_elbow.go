@@ -14,7 +14,7 @@ func elbowConfig(s site) string {
 admin: {socket: %q}
 log: {level: warn}
 `, filepath.Join(s.dir, "admin.sock"))
-	if s.setup == setupRules {
+	if s.setup.rules() {
 		fmt.Fprintf(&b, "access_log: {file: %q, format: elb}\n", s.accessLog())
 	}
 	fmt.Fprintf(&b, `load_balancers:
@@ -32,8 +32,8 @@ log: {level: warn}
 		}
 		return "other"
 	}
-	fmt.Fprintf(&b, "        default_actions: [{type: forward, target_group: %s}]\n", group(s.setup != setupRules))
-	if s.setup == setupRules {
+	fmt.Fprintf(&b, "        default_actions: [{type: forward, target_group: %s}]\n", group(!s.setup.rules()))
+	if s.setup.rules() {
 		b.WriteString("        rules:\n")
 		for _, r := range ruleSpecs() {
 			field, value := "host-header", r.host
@@ -50,7 +50,7 @@ log: {level: warn}
 	for _, main := range []bool{true, false} {
 		port := s.main
 		if !main {
-			if s.setup != setupRules {
+			if !s.setup.rules() {
 				continue
 			}
 			port = s.other
@@ -61,6 +61,9 @@ log: {level: warn}
     health_check: {path: /1, interval_seconds: 300}
     targets: [{id: 127.0.0.1}]
 `, group(main), port)
+		if main && s.setup == setupSticky {
+			b.WriteString("    attributes: {stickiness.enabled: true}\n")
+		}
 	}
 	return b.String()
 }

@@ -28,7 +28,7 @@ func haproxyConfig(s site) string {
 		b.WriteString("    tune.bufsize 32768\n")
 	case setupLarge:
 		fmt.Fprintf(&b, "    tune.pipesize 524288\n    maxpipes %d\n", pipes)
-	case setupRules:
+	case setupRules, setupSticky:
 		b.WriteString("    log stdout format raw local0 info\n")
 	}
 	b.WriteString(`
@@ -45,10 +45,10 @@ defaults
 	switch s.setup {
 	case setupLarge:
 		b.WriteString("    option splice-request\n    option splice-response\n")
-	case setupRules:
+	case setupRules, setupSticky:
 		b.WriteString("    log global\n    option httplog\n")
 	}
-	if s.setup == setupRules {
+	if s.setup.rules() {
 		fmt.Fprintf(&b, "\nfrontend metrics\n    no log\n    bind unix@%s/metrics.sock\n    http-request use-service prometheus-exporter\n", s.dir)
 	}
 	fmt.Fprintf(&b, `
@@ -57,7 +57,7 @@ frontend bench
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Port %%[dst_port]
 `, s.port)
-	if s.setup == setupRules {
+	if s.setup.rules() {
 		for _, r := range ruleSpecs() {
 			if r.host != "" {
 				fmt.Fprintf(&b, "    acl rule%d hdr(host) -i %s\n", r.number, r.host)
@@ -76,8 +76,15 @@ frontend bench
 	} else {
 		b.WriteString("    default_backend main\n")
 	}
-	fmt.Fprintf(&b, "\nbackend main\n    server t1 127.0.0.1:%d pool-max-conn -1\n", s.main)
-	if s.setup == setupRules {
+	b.WriteString("\nbackend main\n")
+	cookie := ""
+	if s.setup == setupSticky {
+		// Without "indirect" the cookie is set by every answer, as ours is.
+		b.WriteString("    cookie SRV insert\n")
+		cookie = " cookie t1"
+	}
+	fmt.Fprintf(&b, "    server t1 127.0.0.1:%d pool-max-conn -1%s\n", s.main, cookie)
+	if s.setup.rules() {
 		fmt.Fprintf(&b, "\nbackend other\n    server t1 127.0.0.1:%d pool-max-conn -1\n", s.other)
 	}
 	return b.String()

@@ -46,22 +46,31 @@ http {
 		// collecting buffers first, whatever their size and number.
 		b.WriteString("    proxy_buffering off;\n    proxy_buffer_size 256k;\n    proxy_buffers 4 256k;\n    proxy_busy_buffers_size 512k;\n")
 	}
-	if s.setup == setupRules {
+	if s.setup.rules() {
 		fmt.Fprintf(&b, "    access_log %s combined buffer=64k flush=1s;\n", s.accessLog())
 	} else {
 		b.WriteString("    access_log off;\n")
 	}
+	if s.setup == setupSticky {
+		// Sticky cookies are nginx's paid product; this is what its users do
+		// without.
+		b.WriteString("    add_header Set-Cookie \"SRV=t1; Path=/\";\n")
+	}
 	group := func(name string, port int) {
+		hash := ""
+		if s.setup == setupSticky && name == "main" {
+			hash = "hash $cookie_srv consistent;\n        "
+		}
 		fmt.Fprintf(&b, `    upstream %s {
-        server 127.0.0.1:%d;
+        %sserver 127.0.0.1:%d;
         keepalive 1024;
         keepalive_requests 1000000000;
         keepalive_timeout 300s;
     }
-`, name, port)
+`, name, hash, port)
 	}
 	group("main", s.main)
-	if s.setup != setupRules {
+	if !s.setup.rules() {
 		fmt.Fprintf(&b, "    server {\n        listen 127.0.0.1:%d backlog=4096;\n        location / { proxy_pass http://main; }\n    }\n}\n", s.port)
 		return b.String()
 	}

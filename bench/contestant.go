@@ -25,7 +25,13 @@ const (
 	setupLarge
 	// setupRules: 20 rules, a log line per request to a file, metrics on.
 	setupRules
+	// setupSticky: as rules, with clients kept to a target by a cookie that
+	// every answer sets.
+	setupSticky
 )
+
+// rules tells whether the setup has rules, a log and metrics.
+func (s setup) rules() bool { return s == setupRules || s == setupSticky }
 
 // site is where a contestant runs and what it runs between.
 type site struct {
@@ -144,6 +150,8 @@ type running struct {
 	*contestant
 	site site
 	proc *process
+	// cookies are what the last answer has set, for setupSticky.
+	cookies string
 }
 
 // readyWithin bounds the time from start to the first correct answer.

@@ -118,14 +118,14 @@ func TestConfigurations(t *testing.T) {
 // What is generated for Elbow is what its configuration package accepts, with
 // all rules in it.
 func TestElbowConfigIsValid(t *testing.T) {
-	for _, s := range []setup{setupPlain, setupRules} {
+	for _, s := range []setup{setupPlain, setupRules, setupSticky} {
 		text := elbowConfig(site{setup: s, dir: "/nowhere", port: 18080, main: 18081, other: 18082})
 		model, problems := config.Parse("bench.yaml", []byte(text), func(string) (string, bool) { return "", false })
 		if len(problems) > 0 {
 			t.Fatalf("setup %d: %v\n%s", s, problems, text)
 		}
 		rules := len(model.LoadBalancers[0].Listeners[0].Rules)
-		if want := map[setup]int{setupRules: ruleCount}[s]; rules != want {
+		if want := map[setup]int{setupRules: ruleCount, setupSticky: ruleCount}[s]; rules != want {
 			t.Errorf("setup %d has %d rules, want %d", s, rules, want)
 		}
 	}

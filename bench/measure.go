@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -236,12 +237,15 @@ func (b *bencher) halfLoad(ctx context.Context, c *benchCase, res *caseResult) e
 
 // measure warms one contestant and takes one round of it.
 func (b *bencher) measure(ctx context.Context, r *running, c benchCase, seed uint64) (round, error) {
+	if c.setup == setupSticky {
+		c.load.headers = append(slices.Clip(c.load.headers), "Cookie: "+r.cookies)
+	}
 	if c.kind == closedLoop && !b.opt.short {
 		if _, err := b.runWrk(ctx, b.loadCPUs(c), r.site.port, c.load, int(warmUp/time.Second)); err != nil {
 			return round{}, fmt.Errorf("warm-up: %w", err)
 		}
 	}
-	if c.setup == setupRules {
+	if c.setup.rules() {
 		// Keeps the file small; all append, so they go on at its start.
 		if err := os.Truncate(r.site.accessLog(), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return round{}, err
@@ -260,7 +264,7 @@ func (b *bencher) measure(ctx context.Context, r *running, c benchCase, seed uin
 	if err == nil && r.proc.exited() {
 		err = fmt.Errorf("%s ended under load: %v: %s", r.name, r.proc.err, tail(r.site.errorLog()))
 	}
-	if err == nil && c.setup == setupRules {
+	if err == nil && c.setup.rules() {
 		err = took.countLog(ctx, r.site.accessLog())
 	}
 	return took, err
