@@ -197,6 +197,8 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 		Rules:        c.rules(cfg),
 		Actions:      make([]Action, len(cfg.Rules)),
 		Default:      c.action(lb, &cfg.Default, 0),
+
+		ResponseHeaders: compileResponseHeaders(cfg.Attributes.ResponseHeaders),
 	}
 	if c.env.ListenerMetrics != nil {
 		l.Metrics = c.env.ListenerMetrics(cfg)

@@ -44,6 +44,8 @@ type Listener struct {
 	Actions      []Action  // of the numbered rules, as in Config.Rules
 	Default      Action
 	Metrics      *metrics.Listener
+
+	ResponseHeaders ResponseHeaders
 }
 
 // Action is what a rule does. The field that Type names is set.

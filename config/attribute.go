@@ -89,6 +89,10 @@ type Attribute struct {
 	NotYetWords []string
 	Doc         string
 
+	// valid says what is wrong with a text that is not empty, "" if nothing is.
+	// It is nil where any text will do.
+	valid func(text string) string
+
 	// set puts a checked value into the typed attributes. It is nil where
 	// there is no behaviour.
 	set func(a *attributeSet, v attributeValue)
@@ -236,7 +240,13 @@ func readAttribute(r *reporter, p pair, path string, of attributeOf, a attribute
 	v, ok := row.check(p.value.text)
 	def := row.defaultFor(of)
 	unsupported := row.NotYet && v.text != def || slices.Contains(row.NotYetWords, v.text)
+	problem := ""
+	if ok && row.valid != nil && v.text != "" {
+		problem = row.valid(v.text)
+	}
 	switch {
+	case problem != "":
+		wrong(r, p.value, path, problem)
 	case !ok && row.Kind == WordAttribute && len(row.Words) == 1:
 		r.errorf(p.value, path, "is always %s for %s, got %s", row.Words[0], of, p.value.shown())
 	case !ok:

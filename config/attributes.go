@@ -193,27 +193,12 @@ var listenerRegistry = forOwner(OfListener, slices.Concat([]Attribute{
 		"x_amzn_tls_version", "X-Amzn-Tls-Version",
 		"x_amzn_tls_cipher_suite", "X-Amzn-Tls-Cipher-Suite",
 	),
-	[]Attribute{{Key: "routing.http.response.strict_transport_security.header_value", Types: forA, Protocols: []Protocol{HTTPS},
-		Kind: TextAttribute, Max: maxResponseHeader, NotYet: true, Doc: "The Strict-Transport-Security header of all responses."}},
-	responseHeaders(
-		"access_control_allow_origin", "Access-Control-Allow-Origin",
-		"access_control_allow_methods", "Access-Control-Allow-Methods",
-		"access_control_allow_headers", "Access-Control-Allow-Headers",
-		"access_control_allow_credentials", "Access-Control-Allow-Credentials",
-		"access_control_expose_headers", "Access-Control-Expose-Headers",
-		"access_control_max_age", "Access-Control-Max-Age",
-		"content_security_policy", "Content-Security-Policy",
-		"x_content_type_options", "X-Content-Type-Options",
-		"x_frame_options", "X-Frame-Options",
-	),
+	responseHeaderRegistry,
 ))
 
 // maxConnections bounds the connections that can be asked for: more than a process
 // can have descriptors on most systems (fs.nr_open).
 const maxConnections = 1000000
-
-// maxResponseHeader bounds the value of a response header attribute, in bytes.
-const maxResponseHeader = 1024
 
 // maxRenamedHeader bounds the name of a renamed request header.
 const maxRenamedHeader = 40
@@ -226,17 +211,6 @@ func requestHeaders(pairs ...string) []Attribute {
 		rows = append(rows, Attribute{Key: "routing.http.request." + pairs[i] + ".header_name", Types: forA, Protocols: []Protocol{HTTPS},
 			Kind: TextAttribute, Max: maxRenamedHeader, Default: pairs[i+1], NotYet: true,
 			Doc: "The name under which targets get " + pairs[i+1] + "."})
-	}
-	return rows
-}
-
-// responseHeaders are the attributes that set a header of all responses.
-func responseHeaders(pairs ...string) []Attribute {
-	var rows []Attribute
-	for i := 0; i < len(pairs); i += 2 {
-		rows = append(rows, Attribute{Key: "routing.http.response." + pairs[i] + ".header_value", Types: forA,
-			Kind: TextAttribute, Max: maxResponseHeader, NotYet: true,
-			Doc: "The " + pairs[i+1] + " header of all responses."})
 	}
 	return rows
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -65,7 +66,7 @@ func TestAttributesAreSet(t *testing.T) {
 		if a.Kind == IntegerAttribute {
 			values = []string{itoa(a.Min), itoa(a.Max)}
 		}
-		seen := map[attributeSetValue]bool{}
+		seen := map[string]bool{}
 		for _, value := range values {
 			v, ok := a.check(value)
 			if !ok {
@@ -73,10 +74,10 @@ func TestAttributesAreSet(t *testing.T) {
 			}
 			var s attributeSetValue
 			a.set(&attributeSet{&s.lb, &s.group, &s.listener}, v)
-			if seen[s] {
+			if seen[fmt.Sprint(s)] {
 				t.Errorf("%s: %s changes nothing", a.Key, value)
 			}
-			seen[s] = true
+			seen[fmt.Sprint(s)] = true
 		}
 	}
 }

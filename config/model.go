@@ -145,9 +145,17 @@ type Listener struct {
 type ListenerAttributes struct {
 	ServerHeader bool // routing.http.response.server.enabled
 
+	// ResponseHeaders are those that all responses get, in place of the target's
+	// of the same name: routing.http.response.*.header_value.
+	ResponseHeaders []Header
+
 	MaxConnections          int // elbow.max_connections; 0: as many as there are descriptors for
 	MaxConnectionsPerSource int // elbow.max_connections_per_source; 0: any number
 }
+
+// Header is a header field: a name in its usual spelling, and a value that is not
+// empty and may be sent as it is.
+type Header struct{ Name, Value string }
 
 // Rule is one numbered rule of a listener.
 type Rule struct {

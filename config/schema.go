@@ -216,7 +216,8 @@ func attributeSchema(a *Attribute) jsonSchema {
 	case a.Kind == IntegerAttribute:
 		s = integerSchema(a.Min, a.Max, a.Words...)
 	default:
-		s = jsonSchema{"type": "string", "maxLength": a.Max}
+		// A text that looks like a number or a boolean need not be quoted.
+		s = jsonSchema{"type": []string{"string", "number", "boolean"}, "maxLength": a.Max}
 	}
 	s = orExpansion(s)
 	s["description"] = doc

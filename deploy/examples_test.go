@@ -40,7 +40,7 @@ func TestEverything(t *testing.T) {
 	}
 	shown := map[string][]string{} // by key, as two kinds of resource may share one
 	for _, m := range regexp.MustCompile(`(?m)^ +([a-z0-9_]+\.[a-z0-9_.]+): +(\S+)`).FindAllStringSubmatch(string(data), -1) {
-		shown[m[1]] = append(shown[m[1]], m[2])
+		shown[m[1]] = append(shown[m[1]], strings.Trim(m[2], `"`))
 	}
 	for _, a := range config.Attributes() {
 		if a.NotYet || !a.Types.Has(config.Application) {

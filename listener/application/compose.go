@@ -165,8 +165,13 @@ func (x *exchange) composeResponse(size int, payload []byte, done bool) {
 	if !x.willDrain() || x.server().draining.Load() {
 		x.closing = true
 	}
+	headers := &x.bind.Listener.ResponseHeaders
+	if len(headers.Lines) > 0 {
+		headers.Replace(h)
+	}
 	x.addStatusLine()
 	x.addFields(h, size)
+	x.add(headers.Lines)
 	x.addCookies()
 	mark := len(x.out)
 	if h.RewriteLength {

@@ -90,9 +90,7 @@ func (x *exchange) endResponse(body []byte) {
 	x.out = append(x.out, "Content-Length: "...)
 	x.out = strconv.AppendInt(x.out, int64(len(body)), 10)
 	x.out = append(x.out, crlf...)
-	x.writeConnection()
-	x.out = append(x.out, crlf...)
-	x.addOwn(0)
+	x.endHead()
 	if x.req.MethodID != httpmsg.MethodHead || x.headLen == 0 {
 		x.add(body)
 	}
@@ -102,15 +100,26 @@ func (x *exchange) endResponse(body []byte) {
 	}
 }
 
+// endHead ends the head of a response of our own, which is in x.out.
+func (x *exchange) endHead() {
+	x.writeConnection()
+	if headers := &x.bind.Listener.ResponseHeaders; len(headers.Lines) > 0 {
+		x.addOwn(0)
+		x.add(headers.Lines)
+		x.add(crlf)
+		return
+	}
+	x.out = append(x.out, crlf...)
+	x.addOwn(0)
+}
+
 // sendFixed answers with a fixed response.
 func (x *exchange) sendFixed(a *config.FixedResponseAction) {
 	x.counters.FixedResponses.Inc()
 	x.beginResponse(a.StatusCode)
 	if a.StatusCode == http.StatusNoContent {
 		// RFC 9110 section 8.6: no content, no length.
-		x.writeConnection()
-		x.out = append(x.out, crlf...)
-		x.addOwn(0)
+		x.endHead()
 		x.toClient()
 		return
 	}
