@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -241,6 +242,8 @@ func TestNoAllocations(t *testing.T) {
 	for _, line := range res.Header["Set-Cookie"] {
 		both += len("Set-Cookie: \r\n") + len(line)
 	}
+	modified := newRig(t, strings.Replace(oneGroup, "      - protocol: HTTP\n", "      - protocol: HTTP\n        attributes: {routing.http.response.x_frame_options.header_value: DENY}\n", 1), target)
+	f("modified", modified.addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", short+len("X-Frame-Options: DENY\r\n"))
 	f("sticky", stuck.addr, "GET / HTTP/1.1\r\nHost: x\r\nCookie: session=1; AWSALB="+res.Cookies()[0].Value+"\r\n\r\n", both)
 }
 
