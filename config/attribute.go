@@ -28,10 +28,11 @@ type AttributeKind uint8
 
 // The kinds of attribute values.
 const (
-	BooleanAttribute AttributeKind = iota // true or false
-	IntegerAttribute                      // Min to Max, or one of Words
-	WordAttribute                         // one of Words
-	TextAttribute                         // at most Max characters
+	BooleanAttribute  AttributeKind = iota // true or false
+	IntegerAttribute                       // Min to Max, or one of Words
+	WordAttribute                          // one of Words
+	TextAttribute                          // at most Max characters
+	NetworksAttribute                      // networks in CIDR notation, separated by commas, or none
 )
 
 // Types is a set of load balancer types.
@@ -110,6 +111,7 @@ type attributeValue struct {
 	text string
 	n    int
 	on   bool
+	nets *Networks
 }
 
 func (v attributeValue) seconds() time.Duration { return time.Duration(v.n) * time.Second }
@@ -131,6 +133,8 @@ func (a *Attribute) Allowed() string {
 			s += " (seconds)"
 		}
 		return orList(append(slices.Clone(a.Words), s))
+	case NetworksAttribute:
+		return fmt.Sprintf("%s or networks in CIDR notation, separated by commas, at most %d", noNetworks, maxNetworks)
 	}
 	if a.Max == 0 {
 		return "text"
@@ -163,6 +167,9 @@ func (a *Attribute) check(text string) (v attributeValue, ok bool) {
 		}
 		v.n, ok = parseInteger(text)
 		return v, ok && a.Min <= v.n && v.n <= a.Max
+	case NetworksAttribute:
+		v.nets, ok = parseNetworks(text)
+		return v, ok
 	}
 	return v, a.Max == 0 || len(text) <= a.Max
 }

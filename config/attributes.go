@@ -78,6 +78,9 @@ var loadBalancerRegistry = []Attribute{
 	{Key: "elbow.client_min_rate.bytes_per_second", Types: forA, Kind: IntegerAttribute, Min: 0, Max: 1000000, Default: "240",
 		Doc: "How fast, on average, a client must send its request body, after 5 seconds' grace, and take its response. 0 leaves it to the idle timeout and the send timeout.",
 		set: func(a *attributeSet, v attributeValue) { a.lb.ClientMinRate = v.n }},
+	{Key: "elbow.trusted_proxies", Types: forA, Kind: NetworksAttribute, Default: noNetworks,
+		Doc: "The proxies in front, whose X-Forwarded-For, -Proto and -Port are believed: the client of rules and logs is then the last address in X-Forwarded-For that is not of these networks. See docs/forwarded-headers.md.",
+		set: func(a *attributeSet, v attributeValue) { a.lb.TrustedProxies = v.nets }},
 }
 
 // maxMinimumTargets bounds the minimum_healthy_targets counts. ELB's bound is

@@ -62,7 +62,7 @@ func TestAttributesAreSet(t *testing.T) {
 		if a.set == nil || a.Kind == WordAttribute && len(a.Words) == 1 {
 			continue
 		}
-		values := map[AttributeKind][]string{BooleanAttribute: {"true", "false"}, WordAttribute: a.supportedWords()}[a.Kind]
+		values := map[AttributeKind][]string{BooleanAttribute: {"true", "false"}, WordAttribute: a.supportedWords(), NetworksAttribute: {noNetworks, "10.0.0.0/8"}}[a.Kind]
 		if a.Kind == IntegerAttribute {
 			values = []string{itoa(a.Min), itoa(a.Max)}
 		}

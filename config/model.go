@@ -98,6 +98,7 @@ type LoadBalancerAttributes struct {
 	HeadTimeout        time.Duration // elbow.request_head_timeout.seconds (default 10, 1..4000)
 	SendTimeout        time.Duration // elbow.client_send_timeout.seconds (default 30, 1..4000): how long a client may take nothing of a response
 	ClientMinRate      int           // elbow.client_min_rate.bytes_per_second (default 240): 0 is none
+	TrustedProxies     *Networks     // elbow.trusted_proxies (default none)
 }
 
 // XFFMode says what happens to X-Forwarded-For.

@@ -215,6 +215,8 @@ func attributeSchema(a *Attribute) jsonSchema {
 		s = wordsSchema(a.supportedWords())
 	case a.Kind == IntegerAttribute:
 		s = integerSchema(a.Min, a.Max, a.Words...)
+	case a.Kind == NetworksAttribute:
+		s = jsonSchema{"type": "string"}
 	default:
 		// A text that looks like a number or a boolean need not be quoted.
 		s = jsonSchema{"type": []string{"string", "number", "boolean"}, "maxLength": a.Max}

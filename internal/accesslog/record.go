@@ -57,7 +57,7 @@ type Record struct {
 	Time         int64          // when the response was generated, or a WebSocket closed; Unix time in ns
 	CreationTime int64          // when the request's first byte came; Unix time in ns
 	ELB          string         // the end of its ARN: app/NAME/ID
-	Client       netip.AddrPort // the peer of the connection
+	Client       netip.AddrPort // the peer of the connection, or who a trusted proxy says is behind it
 	Target       netip.AddrPort // also gives target:port_list
 
 	// Durations in ns; negative is logged as -1.

@@ -87,6 +87,8 @@ var (
 		"Rules evaluated.", "RuleEvaluations"}
 	nonSticky = &Metric{"elbow_non_sticky_requests_total", KindCounter, listenerLabels,
 		"Requests to target groups with stickiness for which a target was chosen anew: they had no cookie, or one that was no use.", "NonStickyRequestCount"}
+	forwardedIgnored = &Metric{"elbow_forwarded_ignored_total", KindCounter, listenerLabels,
+		"Requests of a trusted proxy whose X-Forwarded-For, -Proto or -Port was malformed and so ignored.", ""}
 	receivedBytes = &Metric{"elbow_received_bytes_total", KindCounter, listenerLabels,
 		"Bytes received from clients.", "ProcessedBytes (its received part)"}
 	sentBytes = &Metric{"elbow_sent_bytes_total", KindCounter, listenerLabels,
@@ -159,7 +161,7 @@ var (
 // catalog lists every metric, in the order of the documentation.
 var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
-	fixedResponses, ruleEvaluations, nonSticky, receivedBytes, sentBytes, refusedRequests,
+	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,

@@ -82,6 +82,7 @@ func emitListener(e Emitter, l *Listener, refused *[MaxReasons]uint64) {
 	count(fixedResponses, func(s *ListenerShard) *Counter { return &s.FixedResponses })
 	count(ruleEvaluations, func(s *ListenerShard) *Counter { return &s.RuleEvaluations })
 	count(nonSticky, func(s *ListenerShard) *Counter { return &s.NonSticky })
+	count(forwardedIgnored, func(s *ListenerShard) *Counter { return &s.ForwardedIgnored })
 	count(receivedBytes, func(s *ListenerShard) *Counter { return &s.ReceivedBytes })
 	count(sentBytes, func(s *ListenerShard) *Counter { return &s.SentBytes })
 	for i, class := range elbClassNames {

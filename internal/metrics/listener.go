@@ -35,7 +35,8 @@ type ListenerShard struct {
 	Redirects      Counter // redirect actions answered (HTTP_Redirect_Count)
 	FixedResponses Counter // fixed-response actions answered (HTTP_Fixed_Response_Count)
 
-	NonSticky Counter // requests with stickiness that no cookie placed (NonStickyRequestCount)
+	NonSticky        Counter // requests with stickiness that no cookie placed (NonStickyRequestCount)
+	ForwardedIgnored Counter // requests of trusted proxies whose X-Forwarded-* could not be believed
 
 	classes [elbClasses]Counter
 	codes   [elbCodes]Counter

@@ -43,6 +43,7 @@ type exchange struct {
 	bind     *balancer.Bind
 	attr     *config.LoadBalancerAttributes
 	counters *metrics.ListenerShard
+	from     origin
 	req      httpmsg.Head
 	headLen  int
 	body     http1.Body
@@ -306,6 +307,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.vec = x.vecArr[:0]
 	x.bodyDone = true
 	x.taking.Reset(x.attr.ClientMinRate, x.attr.SendTimeout, x.attr.SendTimeout)
+	x.locate(o == OutcomeOK)
 	if o != OutcomeOK {
 		x.received = int64(x.end - x.start)
 		return
@@ -381,8 +383,8 @@ func (x *exchange) route() Outcome {
 			Host:   ruleHost(x.req.Bytes(x.req.Host)),
 			Method: x.req.Bytes(x.req.Method),
 			Query:  x.req.Bytes(x.req.Query),
-			Source: x.conn.Remote().Addr(),
-			Head:   &x.req,
+			Source: x.from.client.Addr(),
+			Head:   (*ruleFields)(x),
 		}
 		var ok bool
 		if i, ok = x.match(); !ok {

@@ -35,7 +35,7 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		Time:          epoch + now,
 		CreationTime:  epoch + x.first,
 		ELB:           b.Listener.LogName,
-		Client:        x.conn.Remote(),
+		Client:        x.from.client,
 		RequestTime:   accesslog.NotDispatched,
 		TargetTime:    accesslog.NotDispatched,
 		ResponseTime:  accesslog.NotDispatched,

@@ -39,6 +39,8 @@ func (x *exchange) prepareForwarded() {
 	for i := range x.req.Fields {
 		f := &x.req.Fields[i]
 		switch f.ID {
+		case httpmsg.OtherField:
+			f.Drop = f.Drop || !x.from.trusted && spoofed(x.req.Bytes(f.Name))
 		case httpmsg.FieldXForwardedProto, httpmsg.FieldXForwardedPort, httpmsg.FieldXAmznTraceID:
 			f.Drop = true
 		case httpmsg.FieldXForwardedFor:
@@ -71,8 +73,10 @@ func (x *exchange) writeForwarded() {
 		x.out = appendClient(x.out, x.conn.Remote(), x.attr.XFFClientPort)
 		x.out = append(x.out, crlf...)
 	}
-	x.out = append(x.out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: "...)
-	x.out = strconv.AppendUint(x.out, uint64(x.bind.Listener.Config.Port), 10)
+	x.out = append(x.out, "X-Forwarded-Proto: "...)
+	x.out = append(x.out, x.from.proto...)
+	x.out = append(x.out, "\r\nX-Forwarded-Port: "...)
+	x.out = strconv.AppendUint(x.out, uint64(x.from.port), 10)
 	x.out = append(x.out, "\r\nX-Amzn-Trace-Id: "...)
 	if x.trace == nil { // else this is a retry
 		x.trace = x.appendTraceID(x.traceArr[:0])

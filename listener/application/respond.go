@@ -137,9 +137,9 @@ func (x *exchange) sendRedirect(r *rule.Redirect) {
 		host = appendURIHost(nil, x.conn.localAddr())
 	}
 	in := rule.RedirectInput{
-		Protocol: protocolHTTP,
+		Protocol: x.from.proto,
 		Host:     host,
-		Port:     strconv.AppendUint(port[:0], uint64(x.bind.Listener.Config.Port), 10),
+		Port:     strconv.AppendUint(port[:0], uint64(x.from.port), 10),
 		Path:     x.requestPath(),
 		Query:    x.req.Bytes(x.req.Query),
 	}
