@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/elbow-lb/elbow/config"
 	"github.com/elbow-lb/elbow/health"
@@ -25,6 +26,10 @@ type Group struct {
 	pickers []Picker
 
 	eligible atomic.Pointer[eligible]
+
+	// moving tells that the weights change with time, so that each Tick must
+	// look at them. Guarded by the mutex of Live.
+	moving bool
 }
 
 // eligible is the targets of a group that may be picked. It never changes; a
@@ -35,6 +40,7 @@ type eligible struct {
 	drawn    []int   // zones that have a target that is well; nil when none has
 	failOpen bool    // in any of them
 	counts   Counts
+	weights  []float64 // of Group.Targets; nil when all are 1
 
 	byCookie map[uint64]*Target // of all; nil without stickiness
 }
@@ -42,6 +48,7 @@ type eligible struct {
 // scope is the eligible targets of a group or of one of its zones.
 type scope struct {
 	targets  []*Target
+	shares   *Shares // of targets; nil: all take the same
 	failOpen bool
 }
 
@@ -83,14 +90,37 @@ func (g *Group) Pick(p *Pick) *Target {
 	case 1:
 		return s.targets[0]
 	}
-	return picker.Pick(s.targets, p.Random, p.Exclude)
+	return picker.Pick(s.targets, s.shares, p.Random, p.Exclude)
 }
 
-// Refresh rebuilds the set of eligible targets from the health of each. Calls
-// must not overlap, or the one that saw older health could finish last: see
-// Live.HealthChanged.
-func (g *Group) Refresh() {
-	e := new(eligible)
+// Refresh rebuilds the set of eligible targets from the health of each alone, so
+// that all of them take the same. Calls must not overlap, or the one that saw
+// older health could finish last: see Live, which also weighs targets.
+func (g *Group) Refresh() { g.publish(nil) }
+
+// refresh rebuilds the set of eligible targets from the health of each and from
+// what is remembered of it. The caller holds the mutex of Live.
+func (g *Group) refresh(now time.Time) {
+	g.moving = g.follow(now)
+	var weights []float64
+	for i, t := range g.Targets {
+		w := g.weight(t, now)
+		if w != 1 && weights == nil {
+			weights = make([]float64, len(g.Targets))
+			for j := range i {
+				weights[j] = 1
+			}
+		}
+		if weights != nil {
+			weights[i] = w
+		}
+	}
+	g.publish(weights)
+}
+
+// publish puts a new set of eligible targets in force; nil weights are all 1.
+func (g *Group) publish(weights []float64) {
+	e := &eligible{weights: weights}
 	e.all, e.counts = g.scope(g.Targets)
 	e.failOpen = e.all.failOpen
 	e.byCookie = byCookie(g, e.all.targets)
@@ -104,7 +134,42 @@ func (g *Group) Refresh() {
 			}
 		}
 	}
+	if weights != nil {
+		e.weigh(g)
+	}
 	g.eligible.Store(e)
+}
+
+// weigh gives the scopes their shares. Where a scope fails open all of its
+// targets take the same: nothing is known of who could take more.
+func (e *eligible) weigh(g *Group) {
+	of := make(map[*Target]float64, len(g.Targets))
+	for i, t := range g.Targets {
+		of[t] = e.weights[i]
+	}
+	weigh := func(s *scope) {
+		if s.failOpen || len(s.targets) < 2 {
+			return
+		}
+		weights := make([]float64, len(s.targets))
+		for i, t := range s.targets {
+			weights[i] = of[t]
+		}
+		s.shares = newShares(weights)
+	}
+	weigh(&e.all)
+	for zone := range e.zones {
+		weigh(&e.zones[zone])
+	}
+}
+
+// Weight returns the part of an equal share that target i takes, above 0 and at
+// most 1: less than 1 in slow start.
+func (g *Group) Weight(i int) float64 {
+	if w := g.eligible.Load().weights; w != nil {
+		return w[i]
+	}
+	return 1
 }
 
 // FailOpen tells whether the group has targets but too few that are known to be

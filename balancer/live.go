@@ -3,6 +3,7 @@ package balancer
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Live holds the snapshot that new work starts on.
@@ -13,7 +14,11 @@ import (
 type Live struct {
 	cur atomic.Pointer[Snapshot]
 	mu  sync.Mutex // serialises writers; readers never take it
+	now time.Time  // of the last Tick; guarded by mu
 }
+
+// TickInterval is how often Tick is to be called.
+const TickInterval = time.Second
 
 // Load returns the current snapshot, or nil before the first Swap.
 func (l *Live) Load() *Snapshot { return l.cur.Load() }
@@ -27,7 +32,7 @@ func (l *Live) Swap(next *Snapshot) *Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, g := range next.Groups {
-		g.Refresh()
+		g.refresh(l.now)
 	}
 	return l.cur.Swap(next)
 }
@@ -42,7 +47,24 @@ func (l *Live) HealthChanged(key Key) {
 	defer l.mu.Unlock()
 	if s := l.cur.Load(); s != nil {
 		if g := s.Group(key.Group); g != nil {
-			g.Refresh()
+			g.refresh(l.now)
+		}
+	}
+}
+
+// Tick tells the time, every TickInterval: shares that change with it are given
+// out anew. The balancer has no clock of its own, and a pick asks for none.
+func (l *Live) Tick(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = now
+	s := l.cur.Load()
+	if s == nil {
+		return
+	}
+	for _, g := range s.Groups {
+		if g.moving {
+			g.refresh(now)
 		}
 	}
 }

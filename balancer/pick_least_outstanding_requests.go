@@ -24,8 +24,8 @@ const exactScan = 128
 // scanSamples is how many targets of a larger group are looked at.
 const scanSamples = 32
 
-// Pick implements Picker.
-func (leastOutstanding) Pick(targets []*Target, random uint64, exclude *Target) *Target {
+// Pick implements Picker. Shares do not go with counts, and have no part in it.
+func (leastOutstanding) Pick(targets []*Target, _ *Shares, random uint64, exclude *Target) *Target {
 	random = mix(random)
 	var best *Target
 	least, ties := int64(math.MaxInt64), uint64(0)
@@ -56,7 +56,7 @@ func (leastOutstanding) Pick(targets []*Target, random uint64, exclude *Target) 
 		}
 	}
 	if best == nil { // every sample was exclude
-		best, _ = pickOther(targets, random, exclude)
+		best, _ = pickOther(targets, nil, random, exclude)
 	}
 	return best
 }

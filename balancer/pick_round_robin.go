@@ -16,6 +16,11 @@ import "sync/atomic"
 // neighbour twice its share, and taking a turn would shift the turns of the
 // picks around it: with three targets of which the first fails, the second then
 // gets next to nothing.
+//
+// Where shares differ, as in slow start, the turn is multiplied by the golden
+// ratio of 64 bits, whose multiples fall evenly over the numbers (a Weyl
+// sequence): each target's count stays within a few picks of its share in any
+// run, which random draws would not.
 type roundRobin struct {
 	_    [cacheLine]byte // keeps the counter off the lines of what is only read
 	next atomic.Uint64
@@ -23,9 +28,16 @@ type roundRobin struct {
 }
 
 // Pick implements Picker.
-func (r *roundRobin) Pick(targets []*Target, random uint64, exclude *Target) *Target {
-	if t, ok := pickOther(targets, random, exclude); ok {
+func (r *roundRobin) Pick(targets []*Target, shares *Shares, random uint64, exclude *Target) *Target {
+	if t, ok := pickOther(targets, shares, random, exclude); ok {
 		return t
 	}
-	return targets[(r.next.Add(1)-1)%uint64(len(targets))]
+	turn := r.next.Add(1) - 1
+	if shares != nil {
+		return targets[shares.at(turn*goldenRatio)]
+	}
+	return targets[turn%uint64(len(targets))]
 }
+
+// goldenRatio is 2^64 divided by the golden ratio, made odd.
+const goldenRatio = 0x9e3779b97f4a7c15

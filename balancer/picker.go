@@ -10,9 +10,10 @@ import (
 // outlives snapshots, and is used by any number of goroutines.
 type Picker interface {
 	// Pick returns one of targets, which are at least two, and never exclude.
-	// random is uniform over 64 bits. It must not block, allocate, take a lock
-	// or keep targets, which differ from call to call as health changes.
-	Pick(targets []*Target, random uint64, exclude *Target) *Target
+	// shares says what part each takes; nil: all the same. random is uniform
+	// over 64 bits. It must not block, allocate, take a lock or keep targets
+	// and shares, which differ from call to call as health changes.
+	Pick(targets []*Target, shares *Shares, random uint64, exclude *Target) *Target
 }
 
 // newPicker returns the picker of ELB's load_balancing.algorithm.type.
@@ -27,14 +28,17 @@ func newPicker(a config.Algorithm) Picker {
 	}
 }
 
-// pickOther returns one of the targets but exclude, each as likely as the next.
-// The second result is false when exclude is not among them, or is nil.
-func pickOther(targets []*Target, random uint64, exclude *Target) (*Target, bool) {
+// pickOther returns one of the targets but exclude, drawn at random by their
+// shares. The second result is false when exclude is not among them, or is nil.
+func pickOther(targets []*Target, shares *Shares, random uint64, exclude *Target) (*Target, bool) {
 	if exclude == nil {
 		return nil, false
 	}
 	for i, t := range targets {
 		if t == exclude {
+			if shares != nil {
+				return targets[shares.except(mix(random), i)], true
+			}
 			other := reduce(mix(random), uint64(len(targets)-1))
 			if other >= uint64(i) {
 				other++

@@ -3,6 +3,7 @@ package balancer
 import (
 	"net/netip"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/elbow-lb/elbow/balancer/sticky"
 	"github.com/elbow-lb/elbow/health"
@@ -60,8 +61,10 @@ type TargetState struct {
 	// Health is written on health edges, by whoever owns the Cell then.
 	Health health.Cell
 
+	standing standing // guarded by the mutex of Live
+
 	// Whole lines only: the next object in memory begins with its Outstanding.
-	_ [cacheLine - 16]byte
+	_ [cacheLine - (16+unsafe.Sizeof(standing{}))%cacheLine]byte
 }
 
 // cacheLine is the unit in which processors share memory, in bytes.

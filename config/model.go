@@ -308,7 +308,8 @@ type TargetGroupAttributes struct {
 	MinimumHealthy        int // .count; less than 1 means 1
 	MinimumHealthyPercent int // .percentage of the registered ones, 1 to 100; 0 is off
 
-	Failover bool // elbow.failover.enabled
+	SlowStart time.Duration // slow_start.duration_seconds; 0 is off
+	Failover  bool          // elbow.failover.enabled
 }
 
 // Stickiness says whether, and how, a client stays with its target.

@@ -66,6 +66,7 @@ func (b *builder) targetGroup(f fields, group *TargetGroup) {
 	of := attributeOf{owner: OfTargetGroup, lbType: typeOf(group.Protocol), protocol: group.Protocol, targetType: group.TargetType}
 	readAttributes(f, of, attributeSet{group: &group.Attributes})
 	b.checkStickiness(f, group)
+	b.checkAlgorithm(f, group)
 	b.healthCheck(f, group)
 	b.targets(f, group)
 	b.checkZones(f, group)
@@ -93,6 +94,15 @@ func (b *builder) checkStickiness(f fields, group *TargetGroup) {
 	}
 	if a.CrossZone == CrossZoneOff {
 		attributeError(f, "stickiness.enabled", "does not go with load_balancing.cross_zone.enabled: false")
+	}
+}
+
+// checkAlgorithm holds the attributes that only some algorithms have to theirs
+// (user guide, "Routing algorithms" and "Slow start mode").
+func (b *builder) checkAlgorithm(f fields, group *TargetGroup) {
+	a := &group.Attributes
+	if a.SlowStart > 0 && a.Algorithm != RoundRobin {
+		attributeError(f, "slow_start.duration_seconds", "does not go with load_balancing.algorithm.type: "+a.Algorithm.String()+", only with round_robin")
 	}
 }
 

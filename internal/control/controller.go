@@ -58,6 +58,7 @@ type Controller struct {
 	set      *listener.Set
 	probes   *probe.Manager[balancer.Key]
 	resolver *resolve.Resolver
+	ticker   *ticker
 	started  time.Time
 	resolved chan struct{}  // wakes follow
 	closing  chan struct{}  // ends follow, and the wait of retireAccess
@@ -132,6 +133,7 @@ func New(opt Options) (*Controller, error) {
 		c.log.Warn("target name not resolved, or only by half; the last addresses of what failed stay", zap.String("name", name), zap.Error(err))
 	}
 	c.resolver = resolve.New(ropt)
+	c.ticker = startTicker(c.live, c.opt.Clock)
 	go c.follow()
 	return c, nil
 }
@@ -494,6 +496,7 @@ func (c *Controller) Close() {
 	c.resolver.Close()
 	close(c.closing)
 	<-c.followed
+	c.ticker.stop()
 	c.probes.Close()
 	c.set.Close()
 	c.engine.Close()

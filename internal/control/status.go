@@ -68,8 +68,11 @@ type TargetStatus struct {
 	State       string         `json:"state"`
 	Reason      string         `json:"reason,omitempty"`
 	Description string         `json:"description,omitempty"`
-	Outstanding int64          `json:"outstanding_requests"`
-	Idle        int            `json:"idle_connections"`
+	// Weight is the part of an equal share of its group's work that it takes:
+	// above 0, and 1 but in slow start.
+	Weight      float64 `json:"weight"`
+	Outstanding int64   `json:"outstanding_requests"`
+	Idle        int     `json:"idle_connections"`
 }
 
 // Status returns the present state.
@@ -123,12 +126,12 @@ func groupStatus(s *balancer.Snapshot, g *balancer.Group) TargetGroupStatus {
 		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
 		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(), Targets: []TargetStatus{},
 	}
-	for _, t := range g.Targets {
+	for i, t := range g.Targets {
 		d := t.State.Health.Detail()
 		gs.Targets = append(gs.Targets, TargetStatus{
 			ID: t.ID, Address: t.Addr, Zone: zoneName(s, t.Zone),
 			State: d.State.String(), Reason: d.Reason.String(), Description: d.Description(),
-			Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
+			Weight: g.Weight(i), Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
 		})
 	}
 	return gs
