@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/elbow-lb/elbow/internal/desync"
+)
 
 // registry lists every attribute of ELBv2 (user guides: "Edit attributes for
 // your Application Load Balancer", "Target group attributes", "Listener
@@ -38,10 +42,14 @@ var loadBalancerRegistry = []Attribute{
 	{Key: "health_check_logs.s3.enabled", Types: forA, Default: "false", NotYet: true, Doc: "Whether health check logs are stored in S3."},
 	{Key: "health_check_logs.s3.bucket", Types: forA, Kind: TextAttribute, NotYet: true, Doc: "The bucket for health check logs."},
 	{Key: "health_check_logs.s3.prefix", Types: forA, Kind: TextAttribute, NotYet: true, Doc: "The prefix of health check log objects."},
-	{Key: "routing.http.desync_mitigation_mode", Types: forA, Kind: WordAttribute, Words: []string{"monitor", "defensive", "strictest"}, Default: "defensive", NotYet: true,
-		Doc: "How requests that could be understood in two ways are treated."},
-	{Key: "routing.http.drop_invalid_header_fields.enabled", Types: forA, Default: "false", NotYet: true,
-		Doc: "Whether header fields are removed whose name has other characters than letters, digits and hyphens."},
+	{Key: "routing.http.desync_mitigation_mode", Types: forA, Kind: WordAttribute, Words: desync.ModeNames(), Default: "defensive",
+		Doc: "How requests that could be understood in two ways are treated. See docs/desync.md.",
+		set: func(a *attributeSet, v attributeValue) {
+			a.lb.DesyncMode = desync.Mode(slices.Index(desync.ModeNames(), v.text))
+		}},
+	{Key: "routing.http.drop_invalid_header_fields.enabled", Types: forA, Default: "false",
+		Doc: "Whether header fields are removed whose name has other characters than letters, digits and hyphens.",
+		set: func(a *attributeSet, v attributeValue) { a.lb.DropInvalidFields = v.on }},
 	{Key: "routing.http.preserve_host_header.enabled", Types: forA, Default: "false",
 		Doc: "Whether the Host header reaches targets as the client sent it.",
 		set: func(a *attributeSet, v attributeValue) { a.lb.PreserveHostHeader = v.on }},

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/elbow-lb/elbow/internal/desync"
 )
 
 // Model is a validated configuration: every default applied, every reference
@@ -89,6 +91,8 @@ type LoadBalancerAttributes struct {
 	IdleTimeout        time.Duration // idle_timeout.timeout_seconds
 	ClientKeepAlive    time.Duration // client_keep_alive.seconds
 	CrossZone          bool          // load_balancing.cross_zone.enabled
+	DesyncMode         desync.Mode   // routing.http.desync_mitigation_mode
+	DropInvalidFields  bool          // routing.http.drop_invalid_header_fields.enabled
 	PreserveHostHeader bool          // routing.http.preserve_host_header.enabled
 	XFFMode            XFFMode       // routing.http.xff_header_processing.mode
 	XFFClientPort      bool          // routing.http.xff_client_port.enabled

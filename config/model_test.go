@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/elbow-lb/elbow/internal/desync"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -38,7 +40,7 @@ func TestDefaults(t *testing.T) {
 	f("log", m.Log, Log{Level: "info", Format: "json"})
 	lb, g := m.LoadBalancers[0], m.TargetGroups[0]
 	f("load balancer", lb.Attributes, LoadBalancerAttributes{
-		IdleTimeout: 60 * time.Second, ClientKeepAlive: time.Hour, CrossZone: true,
+		IdleTimeout: 60 * time.Second, ClientKeepAlive: time.Hour, CrossZone: true, DesyncMode: desync.Defensive,
 		ConnectTimeout: 10 * time.Second, TargetIdleTimeout: time.Minute, TargetMaxIdle: 1024,
 		HeadTimeout: 10 * time.Second, SendTimeout: 30 * time.Second, ClientMinRate: 240,
 	})
@@ -71,6 +73,7 @@ func TestModel(t *testing.T) {
 	web, second := m.LoadBalancers[0], m.LoadBalancers[1]
 	f("attributes", web.Attributes, LoadBalancerAttributes{
 		IdleTimeout: 4000 * time.Second, ClientKeepAlive: time.Minute, CrossZone: true, PreserveHostHeader: true,
+		DesyncMode: desync.Strictest, DropInvalidFields: true,
 		XFFMode: XFFPreserve, XFFClientPort: true, ConnectTimeout: time.Second, TargetIdleTimeout: 4000 * time.Second,
 		HeadTimeout: time.Second, SendTimeout: 4000 * time.Second,
 	})

@@ -201,6 +201,37 @@ func (h *Head) DropAll(id FieldID) {
 	}
 }
 
+// HideInvalidNames takes the fields out of the head whose names are not plain
+// (see PlainName), and returns how many there were. They are
+// marked Drop and lose their names, so that no look-up finds them; the lines of
+// the others stay where they are.
+func (h *Head) HideInvalidNames() int {
+	n := 0
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID != OtherField { // all that are known are valid
+			continue
+		}
+		if !PlainName(h.Bytes(f.Name)) {
+			f.Name.Len, f.Drop = 0, true
+			n++
+		}
+	}
+	return n
+}
+
+// PlainName reports whether name, of at least one byte, is of ASCII letters,
+// digits and hyphens alone, as routing.http.drop_invalid_header_fields.enabled
+// demands.
+func PlainName(name []byte) bool {
+	for _, c := range name {
+		if c-'0' > 9 && c|0x20-'a' > 25 && c != '-' {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
 // AppendKept appends the field lines that are not marked Drop, without start
 // line and empty line, as few slices of Buf: lines that touch become one.
 // Every line in them ends with CRLF. The dropping of k fields gives at

@@ -93,6 +93,9 @@ var (
 		"Bytes received from clients.", "ProcessedBytes (its received part)"}
 	sentBytes = &Metric{"elbow_sent_bytes_total", KindCounter, listenerLabels,
 		"Bytes sent to clients.", "ProcessedBytes (its sent part)"}
+	desyncRequests = &Metric{"elbow_desync_noncompliant_requests_total", KindCounter, with(listenerLabels, "class"),
+		"Requests that desync mitigation did not find compliant, whatever its mode, by class (Acceptable, Ambiguous, Severe).",
+		"DesyncMitigationMode_NonCompliant_Request_Count"}
 	refusedRequests = &Metric{"elbow_refused_requests_total", KindCounter, []string{"reason"},
 		"Requests that were refused or that failed, by the reason that the access log gives, over all listeners.",
 		"HTTP_Redirect_Url_Limit_Exceeded_Count (reason RedirectUrlTooLong)"}
@@ -161,7 +164,8 @@ var (
 // catalog lists every metric, in the order of the documentation.
 var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
-	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes, refusedRequests,
+	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes,
+	desyncRequests, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,

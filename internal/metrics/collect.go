@@ -91,6 +91,9 @@ func emitListener(e Emitter, l *Listener, refused *[MaxReasons]uint64) {
 	for i, code := range elbCodeNames {
 		count(elbResponseCodes, func(s *ListenerShard) *Counter { return &s.codes[i] }, code)
 	}
+	for i, class := range desyncClassNames {
+		count(desyncRequests, func(s *ListenerShard) *Counter { return &s.Desync[i] }, class)
+	}
 	for i := range l.shards {
 		for reason := range refused {
 			refused[reason] += l.shards[i].Refused[reason].Load()

@@ -41,6 +41,10 @@ type ListenerShard struct {
 	classes [elbClasses]Counter
 	codes   [elbCodes]Counter
 
+	// Desync counts the requests of each class of desync mitigation, from
+	// Acceptable on (DesyncMitigationMode_NonCompliant_Request_Count).
+	Desync [desyncClasses]Counter
+
 	// Refused counts refusals by the reason codes whose names Options.Reasons
 	// gave, in the same order. Use Refuse unless the code is a constant.
 	Refused [MaxReasons]Counter
@@ -78,12 +82,18 @@ const (
 	otherCode  = elbCodes - 1
 )
 
+// desyncClassNames are the values of the class label of desyncRequests, those of
+// the access log.
+var desyncClassNames = [...]string{"Acceptable", "Ambiguous", "Severe"}
+
+const desyncClasses = len(desyncClassNames)
+
 var elbClassNames = [elbClasses]string{"3xx", "4xx", "5xx"}
 
 // elbCodeNames are the values of the code label. The statuses of ELB that one
 // client alone causes by an odd request (405, 413, 414, 501, 505, 507) share
 // "other": the class and the refusal reason tell them apart, and the budget of
-// 25 series per listener stays whole.
+// 30 series per listener stays whole.
 var elbCodeNames = [...]string{"400", "408", "460", "463", "464", "500", "502", "503", "504", "other"}
 
 // codeIndex maps status-400 to an index of elbCodeNames.

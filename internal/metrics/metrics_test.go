@@ -313,7 +313,7 @@ func TestCardinality(t *testing.T) {
 			}
 		}
 	}
-	limit := 100 + 25*listeners + 30*groups + 15*targets
+	limit := 100 + 30*listeners + 30*groups + 15*targets
 	if series > limit {
 		t.Errorf("%d series, at most %d", series, limit)
 	}
@@ -326,7 +326,7 @@ func TestCardinality(t *testing.T) {
 		}
 		return n
 	}
-	if n := perEntity("listener", "HTTP:0"); n > 25 {
+	if n := perEntity("listener", "HTTP:0"); n > 30 {
 		t.Errorf("%d series per listener", n)
 	}
 	if n := perEntity("target_group", "group0"); n > 30 {

@@ -116,9 +116,18 @@ func (x *exchange) composeRequest() {
 			x.add(crlf)
 		}
 		if x.bodyDone {
-			x.addLastChunk(&x.body)
+			x.tail = x.appendLastChunk(x.tail[:0])
+			x.add(x.tail)
 		}
 	}
+}
+
+// appendLastChunk ends a chunked request body, with the trailers that may be
+// passed on.
+func (x *exchange) appendLastChunk(b []byte) []byte {
+	b = append(b, http1.LastChunk...)
+	b = x.appendTrailers(b, x.body.Trailers())
+	return append(b, crlf...)
 }
 
 var (
@@ -126,7 +135,7 @@ var (
 	questionMark = []byte("?")
 )
 
-// addLastChunk ends a chunked body, with the trailers that may be passed on.
+// addLastChunk ends a chunked response body, with the trailers that may be passed on.
 func (x *exchange) addLastChunk(b *http1.Body) {
 	x.add(lastChunk)
 	x.add(b.Trailers())

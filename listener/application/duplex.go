@@ -183,9 +183,7 @@ func (d *duplex) takeUp(raw []byte) Outcome {
 		d.toSend[1] = crlf
 	}
 	if done {
-		x.tail = append(x.tail[:0], http1.LastChunk...)
-		x.tail = append(x.tail, x.body.Trailers()...)
-		x.tail = append(x.tail, crlf...)
+		x.tail = x.appendLastChunk(x.tail[:0])
 		d.toSend[2] = x.tail
 	}
 	return OutcomeOK

@@ -57,6 +57,8 @@ type exchange struct {
 	answered int64 // when the target's response began
 	replied  int64 // when the first bytes of the final response had gone to the client
 
+	desync desyncVerdict
+
 	// The response.
 	action      *balancer.Action
 	actions     string
@@ -75,7 +77,7 @@ type exchange struct {
 	rechunk     bool   // the response goes to the client in chunks
 	untilClose  bool   // the end of the connection tells the client where the body ends
 	interim     bool   // the target sent an interim response
-	spoiled     bool   // the target's connection is in no state to be used again
+	spoiled     bool   // the target's connection is in no state to be used again, or may not be
 
 	// Patience with the client, for its body and for its reading.
 	sending netio.Pace
@@ -308,10 +310,13 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.bodyDone = true
 	x.taking.Reset(x.attr.ClientMinRate, x.attr.SendTimeout, x.attr.SendTimeout)
 	x.locate(o == OutcomeOK)
+	x.desync = desyncVerdict{}
 	if o != OutcomeOK {
 		x.received = int64(x.end - x.start)
+		x.judgeRefused()
 		return
 	}
+	x.judge()
 	x.closing = x.closing || x.req.Close || x.server().draining.Load() || c.lifetimeOver(x.worker.Now)
 	x.body.Reset(x.req.Body, x.req.ContentLength)
 	if x.req.Body != httpmsg.BodyNone {
@@ -361,6 +366,9 @@ func (x *exchange) run() bool {
 
 // admit refuses what no target may see.
 func (x *exchange) admit() Outcome {
+	if !x.mitigate() {
+		return OutcomeDesyncBlocked
+	}
 	switch x.req.MethodID {
 	case httpmsg.MethodTrace, httpmsg.MethodConnect:
 		return OutcomeMethodNotAllowed

@@ -52,6 +52,7 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		ConnTraceID:   x.conn.appendTraceID(x.tidArr[:0]),
 		Node:          x.conn.localAddr(),
 	}
+	x.desync.log(r)
 	if x.outcome == OutcomeTargetMalformed && x.detail != "" {
 		r.ErrorReason = x.detail
 	}

@@ -126,7 +126,7 @@ func (x *exchange) attempt(fresh bool) (Outcome, retry) {
 		}
 		return OutcomeTargetRefused, retryElsewhere
 	}
-	x.tconn, x.spoiled, x.interim = t, false, false
+	x.tconn, x.spoiled, x.interim = t, x.desync.isolate, false
 	// What was relayed while it arrived is not at hand to be sent again.
 	whole, reused := x.bodyDone, t.Uses > 0
 	x.composeRequest()

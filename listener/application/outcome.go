@@ -36,6 +36,7 @@ const (
 	OutcomeBadPath                    // 400: the path has an encoded NUL or overlong UTF-8
 	OutcomeAmbiguousPath              // 400: it depends on how the path is read which rule matches
 	OutcomeBodyTooSlow                // 408: the request body comes slower than elbow.client_min_rate
+	OutcomeDesyncBlocked              // 400: desync mitigation does not let it pass
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -71,6 +72,7 @@ var outcomes = [numOutcomes]struct {
 	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
 	OutcomeBadPath:            {400, "BadPathEncoding"},
 	OutcomeAmbiguousPath:      {400, "AmbiguousPath"},
+	OutcomeDesyncBlocked:      {400, "DesyncBlocked"},
 }
 
 // refused is the outcome of a request, or a target's response, that the parser

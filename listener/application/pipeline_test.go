@@ -48,7 +48,7 @@ func echoTarget(t *testing.T) net.Addr {
 // pieces anywhere, without waiting for answers: each must get its own.
 func TestPipelining(t *testing.T) {
 	target := echoTarget(t)
-	r := newRig(t, oneGroup, target)
+	r := newRig(t, monitored, target)
 	const seeds, requests = 20, 40
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {

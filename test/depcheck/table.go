@@ -26,7 +26,7 @@ var rows = []row{
 	{"mechanism", []string{
 		"internal/netio", "internal/connpool", "internal/httpmsg", "internal/http1", "internal/http2",
 		"internal/packet", "internal/geneve", "internal/flow", "internal/metrics", "internal/accesslog",
-		"internal/upgrade", "internal/clock", "internal/resolve",
+		"internal/upgrade", "internal/clock", "internal/resolve", "internal/desync",
 	}},
 }
 
@@ -41,6 +41,7 @@ var edges = map[string][]string{
 	"internal/connpool":  {"internal/netio", "internal/clock"},
 	"internal/http1":     {"internal/httpmsg"},
 	"internal/http2":     {"internal/httpmsg"},
+	"internal/desync":    {"internal/httpmsg", "internal/http1"}, // http1: its tests, which hold the two to each other
 	"internal/geneve":    {"internal/packet"},
 	"internal/flow":      {"internal/packet", "internal/clock"},
 	"internal/resolve":   {"internal/clock"},
