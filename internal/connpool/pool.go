@@ -60,6 +60,9 @@ type Conn struct {
 	// Large says that the last response had a body worth splicing; the next one
 	// probably has too. Written and read by the owner.
 	Large bool
+	// Bodiless says that the last response had no body though its head did not
+	// say so: a response to HEAD, 204, 304. Written and read by the owner.
+	Bodiless bool
 
 	// Guarded by the shard's mu, while idle.
 	newer, older *Conn

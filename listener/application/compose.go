@@ -145,7 +145,9 @@ func (x *exchange) addLastChunk(b *http1.Body) {
 // addStatusLine appends the status line, as HTTP/1.1.
 func (x *exchange) addStatusLine() {
 	h := &x.res
-	if !h.HTTP10 {
+	// RFC 9112 section 4 wants the space before an empty reason, too; a span at 0
+	// says that it was missing.
+	if !h.HTTP10 && h.Reason.Off > 0 {
 		if len(h.Fields) > 0 {
 			x.add(h.Buf[:h.Fields[0].Name.Off])
 		} else {

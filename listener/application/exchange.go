@@ -370,8 +370,15 @@ func (x *exchange) admit() Outcome {
 		return OutcomeDesyncBlocked
 	}
 	switch x.req.MethodID {
-	case httpmsg.MethodTrace, httpmsg.MethodConnect:
+	case httpmsg.MethodConnect:
+		x.closing = true // what follows may be meant for the tunnel
 		return OutcomeMethodNotAllowed
+	case httpmsg.MethodTrace:
+		return OutcomeMethodNotAllowed
+	}
+	if !x.expected() {
+		x.closing = true // whether the client sends its body is anyone's guess
+		return OutcomeExpectation
 	}
 	if x.attr.XFFMode == config.XFFAppend && x.countForwarded() > maxForwarded {
 		return OutcomeTooManyForwarded
@@ -380,6 +387,20 @@ func (x *exchange) admit() Outcome {
 		return OutcomeBadPath
 	}
 	return OutcomeOK
+}
+
+// expected tells whether the request expects nothing, or what can be met. HTTP/1.0
+// knows no expectations (RFC 9110 section 10.1.1).
+//
+// What is not exactly 100-continue, such as "Expect: y 100-continue", is refused
+// and not passed on: servers that read it in two ways are how one request is made
+// to hide another.
+func (x *exchange) expected() bool {
+	if x.req.HTTP10 || !x.req.Has(httpmsg.FieldExpect) {
+		return true
+	}
+	v, _, alone := x.only(httpmsg.FieldExpect)
+	return alone && httpmsg.EqualFold(v, "100-continue")
 }
 
 // route finds the action of the first rule that matches.

@@ -163,7 +163,9 @@ func (x *exchange) mayRepeat(whole, reused bool) retry {
 
 // connect takes an idle connection or opens one. What cannot be repeated does
 // not go on an idle connection without a look at it: the target may have closed
-// it a moment ago, and its loop not have noticed yet.
+// it a moment ago, and its loop not have noticed yet. Nor does anything after a
+// response that has no body: targets that send one all the same, a little later,
+// are the commonest whose bytes would be taken for the next response.
 func (x *exchange) connect(fresh bool) (*connpool.Conn, netio.Status) {
 	pool := x.target.State.Conns
 	for !fresh {
@@ -171,7 +173,7 @@ func (x *exchange) connect(fresh bool) (*connpool.Conn, netio.Status) {
 		if t == nil {
 			break
 		}
-		if x.req.MethodID.Idempotent() && x.bodyDone || t.Peek() == netio.Again {
+		if x.req.MethodID.Idempotent() && x.bodyDone && !t.Bodiless || t.Peek() == netio.Again {
 			return t, netio.OK
 		}
 		t.Close()
@@ -372,6 +374,7 @@ func (x *exchange) keepTarget() {
 		x.dropTarget()
 		return
 	}
+	x.tconn.Bodiless = x.res.Body == httpmsg.BodyNone && x.res.ContentLength != 0
 	x.target.State.Conns.Put(x.worker, x.tconn)
 	x.tconn = nil
 }

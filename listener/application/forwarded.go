@@ -45,6 +45,10 @@ func (x *exchange) prepareForwarded() {
 			f.Drop = true
 		case httpmsg.FieldXForwardedFor:
 			f.Drop = x.attr.XFFMode != config.XFFPreserve
+		case httpmsg.FieldExpect:
+			// Without a body, or from HTTP/1.0, it means nothing and is not to
+			// begin to mean something (RFC 9110 section 10.1.1).
+			f.Drop = f.Drop || !x.req.ExpectContinue
 		case httpmsg.FieldHost:
 			f.Drop = f.Drop || x.rewriteHost()
 		}

@@ -37,6 +37,7 @@ const (
 	OutcomeAmbiguousPath              // 400: it depends on how the path is read which rule matches
 	OutcomeBodyTooSlow                // 408: the request body comes slower than elbow.client_min_rate
 	OutcomeDesyncBlocked              // 400: desync mitigation does not let it pass
+	OutcomeExpectation                // 417: Expect other than 100-continue
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -71,6 +72,7 @@ var outcomes = [numOutcomes]struct {
 	OutcomeBodyTooSlow:        {408, "RequestBodyTooSlow"},
 	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
 	OutcomeBadPath:            {400, "BadPathEncoding"},
+	OutcomeExpectation:        {417, "ExpectationFailed"},
 	OutcomeAmbiguousPath:      {400, "AmbiguousPath"},
 	OutcomeDesyncBlocked:      {400, "DesyncBlocked"},
 }

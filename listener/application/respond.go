@@ -41,7 +41,7 @@ func (x *exchange) refuse() {
 // ELB's form.
 var errorPages = func() map[int][]byte {
 	pages := map[int][]byte{}
-	for _, status := range []int{400, 405, 408, 413, 414, 431, 460, 463, 464, 500, 501, 502, 503, 504, 505, 507} {
+	for _, status := range []int{400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503, 504, 505, 507} {
 		t := strconv.Itoa(status) + " " + statusText(status)
 		pages[status] = []byte("<html>\r\n<head><title>" + t + "</title></head>\r\n<body>\r\n<center><h1>" +
 			t + "</h1></center>\r\n</body>\r\n</html>\r\n")
