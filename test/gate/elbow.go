@@ -197,13 +197,17 @@ func (e *Elbow) Read(seen []*Observation) error {
 	if err != nil {
 		return err
 	}
-	byClient := map[string][]map[string]any{}
+	// Lines of a connection have its id in common. Its client is the peer in the
+	// line of the runner's own request, if not in all: a trusted proxy may name
+	// another in others.
+	byConn, conns := map[string][]map[string]any{}, map[string]string{}
 	for _, l := range all {
-		client := text(l["client_ip"])
-		byClient[client] = append(byClient[client], l)
+		id := text(l["conn_trace_id"])
+		byConn[id] = append(byConn[id], l)
+		conns[text(l["client_ip"])] = id
 	}
 	for _, o := range seen {
-		o.Logged, o.Log = true, byClient[o.Client.String()]
+		o.Logged, o.Log = true, byConn[conns[o.Client.String()]]
 	}
 	return nil
 }
