@@ -209,10 +209,7 @@ func (h *Head) HideInvalidNames() int {
 	n := 0
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.ID != OtherField { // all that are known are valid
-			continue
-		}
-		if !PlainName(h.Bytes(f.Name)) {
+		if f.ID == OtherField && !PlainName(h.Bytes(f.Name)) { // all that are known are plain
 			f.Name.Len, f.Drop = 0, true
 			n++
 		}
@@ -220,17 +217,37 @@ func (h *Head) HideInvalidNames() int {
 	return n
 }
 
+// HasInvalidName reports whether the name of a field that is forwarded is not
+// plain (see PlainName).
+func (h *Head) HasInvalidName() bool {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID == OtherField && !f.Drop && !PlainName(h.Bytes(f.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // PlainName reports whether name, of at least one byte, is of ASCII letters,
 // digits and hyphens alone, as routing.http.drop_invalid_header_fields.enabled
 // demands.
 func PlainName(name []byte) bool {
 	for _, c := range name {
-		if c-'0' > 9 && c|0x20-'a' > 25 && c != '-' {
+		if notPlain[c] {
 			return false
 		}
 	}
 	return len(name) > 0
 }
+
+var notPlain = func() (t [256]bool) {
+	for i := range t {
+		c := byte(i)
+		t[i] = c-'0' > 9 && c|0x20-'a' > 25 && c != '-'
+	}
+	return t
+}()
 
 // AppendKept appends the field lines that are not marked Drop, without start
 // line and empty line, as few slices of Buf: lines that touch become one.

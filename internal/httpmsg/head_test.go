@@ -171,3 +171,52 @@ func TestHeadAllocs(t *testing.T) {
 		t.Errorf("%v allocs, want 0", n)
 	}
 }
+
+// TestInvalidNames hides fields whose names are not plain: no look-up finds them,
+// and the others stay what they were.
+func TestInvalidNames(t *testing.T) {
+	lines := []string{"A: 1", "X_Y: 2", "Host: h", "X.Y: 3", "~: 4", "Z-9: 5"}
+	h := headOf(t, lines...)
+	if !h.HasInvalidName() {
+		t.Error("no invalid name before")
+	}
+	if n := h.HideInvalidNames(); n != 3 || h.HasInvalidName() {
+		t.Errorf("%d hidden", n)
+	}
+	if got := string(bytes.Join(h.AppendKept(nil), nil)); got != "A: 1\r\nHost: h\r\nZ-9: 5\r\n" {
+		t.Errorf("kept %q", got)
+	}
+	for _, name := range []string{"x_y", "x.y", "~", ""} {
+		if v, i := h.NextNamed(name, 0); i >= 0 && name != "" {
+			t.Errorf("%q is found: %q", name, v)
+		}
+	}
+	if v, i := h.NextNamed("z-9", 0); i < 0 || string(v) != "5" {
+		t.Errorf("z-9: %q, %d", v, i)
+	}
+	if n := h.HideInvalidNames(); n != 3 {
+		t.Errorf("%d hidden the second time", n)
+	}
+	for id := OtherField + 1; id < NumFieldIDs; id++ {
+		if !PlainName([]byte(id.String())) {
+			t.Errorf("%v is not plain", id)
+		}
+	}
+	for c := range 256 {
+		b := byte(c)
+		want := b == '-' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+		if PlainName([]byte{b}) != want {
+			t.Errorf("%q: plain %v", b, !want)
+		}
+	}
+}
+
+func BenchmarkHasInvalidName(b *testing.B) {
+	t := new(testing.T)
+	h := headOf(t, "Host: h", "Upgrade-Insecure-Requests: 1", "Sec-Ch-Ua: x", "Sec-Ch-Ua-Mobile: ?0", "Sec-Ch-Ua-Platform: x", "Priority: u=0")
+	for b.Loop() {
+		if h.HasInvalidName() {
+			b.Fatal()
+		}
+	}
+}

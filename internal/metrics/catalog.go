@@ -96,6 +96,9 @@ var (
 	desyncRequests = &Metric{"elbow_desync_noncompliant_requests_total", KindCounter, with(listenerLabels, "class"),
 		"Requests that desync mitigation did not find compliant, whatever its mode, by class (Acceptable, Ambiguous, Severe).",
 		"DesyncMitigationMode_NonCompliant_Request_Count"}
+	invalidFields = &Metric{"elbow_invalid_header_requests_total", KindCounter, with(listenerLabels, "action"),
+		"Requests with header fields whose names have other characters than letters, digits and hyphens, by what was done about these (dropped, forwarded).",
+		"DroppedInvalidHeaderRequestCount, ForwardedInvalidHeaderRequestCount"}
 	refusedRequests = &Metric{"elbow_refused_requests_total", KindCounter, []string{"reason"},
 		"Requests that were refused or that failed, by the reason that the access log gives, over all listeners.",
 		"HTTP_Redirect_Url_Limit_Exceeded_Count (reason RedirectUrlTooLong)"}
@@ -165,7 +168,7 @@ var (
 var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
 	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes,
-	desyncRequests, refusedRequests,
+	desyncRequests, invalidFields, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,

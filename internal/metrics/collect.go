@@ -91,6 +91,8 @@ func emitListener(e Emitter, l *Listener, refused *[MaxReasons]uint64) {
 	for i, code := range elbCodeNames {
 		count(elbResponseCodes, func(s *ListenerShard) *Counter { return &s.codes[i] }, code)
 	}
+	count(invalidFields, func(s *ListenerShard) *Counter { return &s.DroppedInvalid }, "dropped")
+	count(invalidFields, func(s *ListenerShard) *Counter { return &s.ForwardedInvalid }, "forwarded")
 	for i, class := range desyncClassNames {
 		count(desyncRequests, func(s *ListenerShard) *Counter { return &s.Desync[i] }, class)
 	}

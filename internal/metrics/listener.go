@@ -45,6 +45,9 @@ type ListenerShard struct {
 	// Acceptable on (DesyncMitigationMode_NonCompliant_Request_Count).
 	Desync [desyncClasses]Counter
 
+	DroppedInvalid   Counter // requests some of whose fields were dropped (DroppedInvalidHeaderRequestCount)
+	ForwardedInvalid Counter // requests forwarded with fields that could be (ForwardedInvalidHeaderRequestCount)
+
 	// Refused counts refusals by the reason codes whose names Options.Reasons
 	// gave, in the same order. Use Refuse unless the code is a constant.
 	Refused [MaxReasons]Counter

@@ -62,10 +62,18 @@ func (x *exchange) mitigate() bool {
 			x.closing, x.desync.isolate = true, true
 		}
 	}
-	if x.attr.DropInvalidFields {
-		x.req.HideInvalidNames()
+	if x.attr.DropInvalidFields && x.req.HideInvalidNames() > 0 {
+		x.counters.DroppedInvalid.Inc()
 	}
 	return true
+}
+
+// countInvalidFields counts the request, for which a target was chosen, if it
+// has fields that routing.http.drop_invalid_header_fields.enabled would drop.
+func (x *exchange) countInvalidFields() {
+	if !x.attr.DropInvalidFields && x.req.HasInvalidName() {
+		x.counters.ForwardedInvalid.Inc()
+	}
 }
 
 // appendTrailers appends the trailer lines that a target may see.

@@ -31,6 +31,7 @@ func (x *exchange) forward(f *balancer.Forward) {
 	x.assign(target)
 	counters := x.group.Metrics.Shard(x.worker.Loop().Index)
 	x.counters.Requests.Inc()
+	x.countInvalidFields()
 	counters.Requests.Inc()
 	fresh := false // the next attempt must not use an idle connection
 	for x.attempts = 1; ; x.attempts++ {
