@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -191,6 +192,7 @@ func (g *Group) Serving() bool {
 // scope returns which of the targets are eligible, in their order, and how many
 // are in which state. Each state is read once, so that the two agree.
 func (g *Group) scope(targets []*Target) (scope, Counts) {
+	targets = registered(targets)
 	well := make([]*Target, 0, len(targets))
 	counts := Counts{Registered: len(targets)}
 	for _, t := range targets {
@@ -217,6 +219,25 @@ func (g *Group) scope(targets []*Target) (scope, Counts) {
 func (g *Group) enough(well, registered int) bool {
 	a := &g.Config.Attributes
 	return well >= max(a.MinimumHealthy, 1) && well*100 >= registered*a.MinimumHealthyPercent
+}
+
+// registered returns the targets without those that are not registered any more,
+// unless that leaves none. Such targets are in older snapshots only. A request may
+// hold one of these: it should not look for another target than its first among
+// them, but if it began just before all were replaced, it is theirs to finish.
+func registered(targets []*Target) []*Target {
+	if !slices.ContainsFunc(targets, deregistered) {
+		return targets
+	}
+	if left := slices.DeleteFunc(slices.Clone(targets), deregistered); len(left) > 0 {
+		return left
+	}
+	return targets
+}
+
+func deregistered(t *Target) bool {
+	state, reason := t.State.Health.Load()
+	return state == health.StateDraining || reason == health.TargetNotRegistered
 }
 
 // inZone returns the targets of a zone, in their order. A target of no zone

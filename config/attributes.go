@@ -96,8 +96,9 @@ var loadBalancerRegistry = []Attribute{
 const maxMinimumTargets = 1000000
 
 var targetGroupRegistry = forOwner(OfTargetGroup, []Attribute{
-	{Key: "deregistration_delay.timeout_seconds", Types: forANG, TargetTypes: []TargetType{TargetIP, TargetInstance, TargetALB}, Kind: IntegerAttribute, Min: 0, Max: 3600, Default: "300", NotYet: true,
-		Doc: "How long a target that leaves may take to finish what it has begun."},
+	{Key: "deregistration_delay.timeout_seconds", Types: forANG, TargetTypes: []TargetType{TargetIP, TargetInstance, TargetALB}, Kind: IntegerAttribute, Min: 0, Max: 3600, Default: "300",
+		Doc: "How long a target that is deregistered may take to finish the requests that it has. What is not finished then is cut. 0 cuts at once.",
+		set: func(a *attributeSet, v attributeValue) { a.group.DeregistrationDelay = v.seconds() }},
 	{Key: "stickiness.enabled", Types: forA, Default: "false",
 		Doc: "Whether a client stays with its target. Not with the algorithm weighted_random, and not with cross-zone load balancing off.",
 		set: func(a *attributeSet, v attributeValue) { a.group.Stickiness.Enabled = v.on }},

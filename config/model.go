@@ -308,6 +308,8 @@ type TargetGroupAttributes struct {
 	CrossZone  CrossZone // load_balancing.cross_zone.enabled
 	Stickiness Stickiness
 
+	DeregistrationDelay time.Duration // deregistration_delay.timeout_seconds
+
 	// target_group_health.unhealthy_state_routing.minimum_healthy_targets:
 	MinimumHealthy        int // .count; less than 1 means 1
 	MinimumHealthyPercent int // .percentage of the registered ones, 1 to 100; 0 is off

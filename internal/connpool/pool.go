@@ -39,6 +39,7 @@ type Pool struct {
 	maxPerShard atomic.Int64
 	idleTimeout atomic.Int64
 	closed      atomic.Bool
+	cut         atomic.Bool // set after closed, and for good
 }
 
 // shard is the idle connections of one loop, as a list from the most to the
@@ -129,11 +130,16 @@ func (s *shard) take() *Conn {
 	return nil
 }
 
-// Dial opens a connection; on anything but OK there is none.
+// Dial opens a connection; on anything but OK there is none. A closed pool dials,
+// too: what has begun may need it. One that was cut gives netio.Reset.
 func (p *Pool) Dial(w *netio.Worker, timeout time.Duration) (*Conn, netio.Status) {
 	c := &Conn{pool: p}
 	if s := w.Dial(&c.Conn, p.addr, c, timeout); s != netio.OK {
 		return nil, s
+	}
+	if p.cut.Load() { // Cut may have looked before there was the connection
+		c.Close()
+		return nil, netio.Reset
 	}
 	return c, netio.OK
 }
@@ -165,13 +171,44 @@ func (p *Pool) Put(w *netio.Worker, c *Conn) {
 		evicted.Close()
 	}
 	if p.closed.Load() {
-		p.Close() // it may have been closed while c was being listed
+		p.closeIdle() // it may have been closed while c was being listed
 	}
 }
 
-// Close closes the idle connections and makes Put close what comes back.
+// Close closes the idle connections and makes Put close what comes back. Those in
+// use are left to their owners.
 func (p *Pool) Close() {
 	p.closed.Store(true)
+	p.closeIdle()
+}
+
+// Closed tells whether the pool was closed, or cut, and not opened again.
+func (p *Pool) Closed() bool { return p.closed.Load() }
+
+// Open undoes Close. It must not be called after Cut.
+func (p *Pool) Open() { p.closed.Store(false) }
+
+// Cut closes the pools for good and cuts their connections that are in use, of
+// which there will be no more: see netio.Engine.Cut. All pools are of e.
+func Cut(e *netio.Engine, pools ...*Pool) {
+	if len(pools) == 0 {
+		return
+	}
+	for _, p := range pools {
+		p.closed.Store(true)
+		p.cut.Store(true) // before the look at connections: see Dial
+		p.closeIdle()
+	}
+	e.Cut(func(parker netio.Parker) bool {
+		c, ok := parker.(*Conn)
+		return ok && c.pool.cut.Load()
+	})
+}
+
+// WasCut tells whether Cut was called on the pool.
+func (p *Pool) WasCut() bool { return p.cut.Load() }
+
+func (p *Pool) closeIdle() {
 	for i := range p.shards {
 		for {
 			c := p.shards[i].take()

@@ -60,7 +60,7 @@ type Controller struct {
 	resolver *resolve.Resolver
 	ticker   *ticker
 	started  time.Time
-	resolved chan struct{}  // wakes follow
+	woken    chan struct{}  // wakes follow
 	closing  chan struct{}  // ends follow, and the wait of retireAccess
 	followed chan struct{}  // closed when it ended
 	retired  sync.WaitGroup // goroutines of retireAccess
@@ -71,6 +71,8 @@ type Controller struct {
 	accessAs config.AccessLog // guarded by change
 	sticky   stickinessKeys   // guarded by change
 
+	leaving map[balancer.Key]*deregistration // guarded by change
+
 	mu       sync.Mutex       // guards what follows; never held for long: /readyz waits for it
 	access   *accesslog.Log   // written with change held as well
 	retiring []*accesslog.Log // were replaced, and are about to be closed
@@ -78,6 +80,7 @@ type Controller struct {
 	last     attempt          // the last one to load a configuration
 	loaded   time.Time        // when the last one that succeeded was
 	applied  time.Time        // when the configuration in force took effect
+	shown    []leavingTarget  // leaving, for others to read
 	closed   bool
 	draining bool
 }
@@ -92,7 +95,8 @@ type attempt struct {
 func New(opt Options) (*Controller, error) {
 	c := &Controller{
 		opt: opt, log: opt.Log, live: &balancer.Live{},
-		resolved: make(chan struct{}, 1), closing: make(chan struct{}), followed: make(chan struct{}),
+		woken: make(chan struct{}, 1), closing: make(chan struct{}), followed: make(chan struct{}),
+		leaving: map[balancer.Key]*deregistration{},
 	}
 	if c.log == nil {
 		c.log = zap.NewNop()
@@ -259,6 +263,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 // forget lets go of what a configuration that does not take effect has brought
 // into the resolver and the metrics, besides what prev has there.
 func (c *Controller) forget(prev *balancer.Snapshot) {
+	c.settleLeaving(prev)
 	if prev == nil {
 		c.resolver.SetNames(nil)
 		c.metrics.Retain(func(any) bool { return false })
@@ -273,6 +278,9 @@ func (c *Controller) env(m *config.Model, keys stickinessKeys) balancer.Env {
 	return balancer.Env{
 		Sticky: keys.keys,
 		NewTargetState: func(k balancer.Key, _ *config.TargetGroup, _ *config.Target) *balancer.TargetState {
+			if s := c.registerAgain(k); s != nil {
+				return s
+			}
 			return &balancer.TargetState{
 				Conns: connpool.New(k.Addr, c.engine.Loops(), connpool.Options{MaxIdle: 1024, IdleTimeout: time.Minute}),
 			}
@@ -341,9 +349,9 @@ func (c *Controller) syncTargets(s *balancer.Snapshot) {
 	}
 }
 
-// retire lets go of the targets that next no longer registers. Requests under
-// way finish on their snapshot; only idle connections are closed.
+// retire lets go of the targets that next no longer registers.
 func (c *Controller) retire(prev, next *balancer.Snapshot) {
+	c.settleLeaving(next)
 	if prev == nil {
 		return
 	}
@@ -351,12 +359,13 @@ func (c *Controller) retire(prev, next *balancer.Snapshot) {
 	for t := range next.Targets() {
 		kept[t.Key] = true
 	}
+	var left []*balancer.Target
 	for t := range prev.Targets() {
 		if !kept[t.Key] {
-			t.State.Conns.Close()
-			t.State.Health.Store(health.Status{State: health.StateUnused, Reason: health.TargetNotRegistered})
+			left = append(left, t)
 		}
 	}
+	c.deregister(left, prev, next)
 	c.retainMetrics(next)
 }
 
@@ -372,21 +381,26 @@ func (c *Controller) retainMetrics(s *balancer.Snapshot) {
 	for t := range s.Targets() {
 		keep[t.Metrics] = true
 	}
+	for _, d := range c.leaving {
+		keep[d.target.Metrics] = true
+	}
 	c.metrics.Retain(func(e any) bool { return keep[e] })
 }
 
-// follow is the goroutine that follows target names whose addresses changed:
-// the same model is compiled again. The resolver's callback only wakes it: it
-// must not wait for a reload, which may itself be waiting for the resolver.
+// follow is the goroutine that follows target names whose addresses changed: the
+// same model is compiled again. It also ends deregistrations whose time is over.
+// The callbacks of resolver and clock only wake it: they must not wait for a
+// reload, which may itself be waiting for the resolver.
 func (c *Controller) follow() {
 	defer close(c.followed)
 	for {
 		select {
 		case <-c.closing:
 			return
-		case <-c.resolved:
+		case <-c.woken:
 		}
 		c.change.Lock()
+		c.endDeregistrations()
 		if prev := c.live.Load(); prev != nil && !c.ending() {
 			next := balancer.Compile(prev.Model, prev, c.env(prev.Model, c.sticky))
 			// A reload that waited for the names has the addresses already.
@@ -395,6 +409,7 @@ func (c *Controller) follow() {
 				c.syncTargets(next)
 				c.retire(prev, next)
 			}
+			c.settleLeaving(c.live.Load())
 		}
 		c.change.Unlock()
 	}
@@ -412,9 +427,14 @@ func sameTargets(a, b *balancer.Snapshot) bool {
 
 func (c *Controller) onResolved(name string, addrs []netip.Addr) {
 	c.log.Info("target name resolved", zap.String("name", name), zap.Stringers("addresses", addrs))
+	c.wake()
+}
+
+// wake makes follow look at what has changed.
+func (c *Controller) wake() {
 	select {
-	case c.resolved <- struct{}{}:
-	default: // it is awake already, or will be, and looks everything up anew
+	case c.woken <- struct{}{}:
+	default: // it is awake already, or will be, and looks at everything anew
 	}
 }
 
@@ -501,6 +521,7 @@ func (c *Controller) Close() {
 	c.set.Close()
 	c.engine.Close()
 	c.change.Lock()
+	c.stopLeaving()
 	c.useAccess(nil)
 	c.change.Unlock()
 	c.retired.Wait()

@@ -171,11 +171,8 @@ func TestTargetRemoved(t *testing.T) {
 	if n := state.Conns.Idle(); n != 0 {
 		t.Errorf("%d connections to the target that is gone are idle", n)
 	}
-	if d := state.Health.Detail(); d.State.String() != "unused" || d.Reason.String() != "Target.NotRegistered" {
+	if d := state.Health.Detail(); d.State.String() != "draining" || d.Reason.String() != "Target.DeregistrationInProgress" {
 		t.Errorf("%+v", d)
-	}
-	if got := l.series(a.addr); len(got) > 0 {
-		t.Errorf("left in the metrics: %v", got)
 	}
 	idle.get("/", 200, "b")
 	close(a.release)

@@ -56,6 +56,7 @@ type TargetGroupStatus struct {
 	Algorithm string         `json:"algorithm"`
 	Healthy   int            `json:"healthy"`
 	Unhealthy int            `json:"unhealthy"`
+	Draining  int            `json:"draining"`
 	FailOpen  bool           `json:"fail_open"`
 	Targets   []TargetStatus `json:"targets"`
 }
@@ -68,8 +69,10 @@ type TargetStatus struct {
 	State       string         `json:"state"`
 	Reason      string         `json:"reason,omitempty"`
 	Description string         `json:"description,omitempty"`
+	// DrainsUntil is when what a draining target has not finished is cut.
+	DrainsUntil *time.Time `json:"drains_until,omitempty"`
 	// Weight is the part of an equal share of its group's work that it takes:
-	// above 0, and 1 but in slow start.
+	// above 0, and 1 but in slow start; 0 for one that is draining.
 	Weight      float64 `json:"weight"`
 	Outstanding int64   `json:"outstanding_requests"`
 	Idle        int     `json:"idle_connections"`
@@ -114,34 +117,43 @@ func (c *Controller) Status() Status {
 		lb := &st.LoadBalancers[byLB[l.LoadBalancer]]
 		lb.Listeners = append(lb.Listeners, ls)
 	}
+	leaving := c.leavingTargets()
 	for _, g := range s.Groups {
-		st.TargetGroups = append(st.TargetGroups, groupStatus(s, g))
+		st.TargetGroups = append(st.TargetGroups, groupStatus(s, g, leaving))
 	}
 	return st
 }
 
-func groupStatus(s *balancer.Snapshot, g *balancer.Group) TargetGroupStatus {
+func groupStatus(s *balancer.Snapshot, g *balancer.Group, leaving []leavingTarget) TargetGroupStatus {
 	n := g.Counts()
 	gs := TargetGroupStatus{
 		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
 		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(), Targets: []TargetStatus{},
 	}
 	for i, t := range g.Targets {
-		d := t.State.Health.Detail()
-		gs.Targets = append(gs.Targets, TargetStatus{
-			ID: t.ID, Address: t.Addr, Zone: zoneName(s, t.Zone),
-			State: d.State.String(), Reason: d.Reason.String(), Description: d.Description(),
-			Weight: g.Weight(i), Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
-		})
+		ts := targetStatus(t)
+		ts.Weight = g.Weight(i)
+		gs.Targets = append(gs.Targets, ts)
+	}
+	for _, t := range leaving {
+		if t.Key.Group != g.Name {
+			continue
+		}
+		ts := targetStatus(t.Target)
+		ts.DrainsUntil = &t.ends
+		gs.Draining++
+		gs.Targets = append(gs.Targets, ts)
 	}
 	return gs
 }
 
-func zoneName(s *balancer.Snapshot, i int) string {
-	if i == config.NoZone {
-		return ""
+func targetStatus(t *balancer.Target) TargetStatus {
+	d := t.State.Health.Detail()
+	return TargetStatus{
+		ID: t.ID, Address: t.Addr, Zone: t.Metrics.Zone,
+		State: d.State.String(), Reason: d.Reason.String(), Description: d.Description(),
+		Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
 	}
-	return s.Model.Zones[i].Name
 }
 
 // Ready tells whether the process should be sent traffic: a configuration is
@@ -184,13 +196,25 @@ func (c *Controller) scrape(e metrics.Emitter) {
 		e.Emit(metrics.UnhealthyHosts, float64(n.Unhealthy), g.Name)
 		e.Emit(metrics.FailOpen, oneIf(g.FailOpen()), g.Name)
 		for _, t := range g.Targets {
-			m := t.Metrics
-			state, _ := t.State.Health.Load()
-			e.Emit(metrics.TargetHealth, 1, m.Group, m.Name, m.Zone, state.String())
-			e.Emit(metrics.OutstandingRequests, float64(t.State.Outstanding.Load()), m.Group, m.Name, m.Zone)
-			e.Emit(metrics.IdleConnections, float64(t.State.Conns.Idle()), m.Group, m.Name, m.Zone)
+			scrapeTarget(e, t)
 		}
 	}
+	draining := map[string]int{}
+	for _, t := range c.leavingTargets() {
+		draining[t.Key.Group]++
+		scrapeTarget(e, t.Target)
+	}
+	for _, g := range s.Groups {
+		e.Emit(metrics.DrainingHosts, float64(draining[g.Name]), g.Name)
+	}
+}
+
+func scrapeTarget(e metrics.Emitter, t *balancer.Target) {
+	m := t.Metrics
+	state, _ := t.State.Health.Load()
+	e.Emit(metrics.TargetHealth, 1, m.Group, m.Name, m.Zone, state.String())
+	e.Emit(metrics.OutstandingRequests, float64(t.State.Outstanding.Load()), m.Group, m.Name, m.Zone)
+	e.Emit(metrics.IdleConnections, float64(t.State.Conns.Idle()), m.Group, m.Name, m.Zone)
 }
 
 func oneIf(yes bool) float64 {

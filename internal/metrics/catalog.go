@@ -139,6 +139,8 @@ var (
 		"Targets that are healthy.", "HealthyHostCount"} // target_group
 	UnhealthyHosts = &Metric{"elbow_unhealthy_hosts", KindGauge, groupLabels,
 		"Targets that are unhealthy.", "UnHealthyHostCount"} // target_group
+	DrainingHosts = &Metric{"elbow_draining_hosts", KindGauge, groupLabels,
+		"Targets that are being deregistered: they get no new requests, and may finish what they have begun.", ""} // target_group
 	FailOpen = &Metric{"elbow_target_group_fail_open", KindGauge, groupLabels,
 		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but fewer healthy ones than minimum_healthy_targets asks for, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
 	TargetHealth = &Metric{"elbow_target_health", KindGauge, with(targetLabels, "state"),
@@ -170,7 +172,7 @@ var catalog = []*Metric{
 	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes,
 	desyncRequests, invalidFields, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
-	HealthyHosts, UnhealthyHosts, FailOpen,
+	HealthyHosts, UnhealthyHosts, DrainingHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,

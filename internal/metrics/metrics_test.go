@@ -65,6 +65,7 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 			group := fmt.Sprint("group", g)
 			e.Emit(HealthyHosts, 2, group)
 			e.Emit(UnhealthyHosts, 1, group)
+			e.Emit(DrainingHosts, 0, group)
 			e.Emit(FailOpen, 0, group)
 			for i := range targetsPerGroup {
 				target := fmt.Sprintf("10.0.0.%d:80", i)

@@ -59,7 +59,7 @@ type Conn struct {
 const (
 	hangFIN   = 1 << iota // the peer will send no more
 	hangReset             // neither side can send any more
-	hangAbort             // the engine closes: every operation fails
+	hangAbort             // the engine closes, or Cut: every operation fails
 )
 
 // Status says how an operation on a Conn ended. It is a value, not an error:
@@ -124,7 +124,7 @@ func (c *Conn) Hangup() bool { return c.hangup.Load() != 0 }
 // ways. What arrived before may still be there to read.
 func (c *Conn) Broken() bool { return c.hangup.Load()&hangReset != 0 }
 
-// aborted tells whether the engine closes. It is looked at before every
+// aborted tells whether the engine closes, or c was cut. It is looked at before every
 // operation, because nobody but the owner may touch the descriptor: a shutdown
 // from elsewhere could meet another socket under the same number.
 func (c *Conn) aborted() bool { return c.hangup.Load()&hangAbort != 0 }

@@ -39,6 +39,9 @@ func (x *exchange) forward(f *balancer.Forward) {
 		if o == OutcomeOK {
 			break
 		}
+		if x.target.State.Conns.Closed() {
+			o, again = x.deregistered(o, again)
+		}
 		failed := x.targetShard()
 		x.dropTarget()
 		if again == retryNever || x.attempts == maxAttempts || x.headSent || again == retryElsewhere && !x.elsewhere(&pick) {
@@ -53,6 +56,25 @@ func (x *exchange) forward(f *balancer.Forward) {
 	}
 	x.countResponse(counters)
 	x.release()
+}
+
+// deregistered is what becomes of an attempt that failed at a target that is not
+// registered any more. It is not made again there, since that would be something
+// new. If the target failed because its time is over, that is what is said.
+func (x *exchange) deregistered(o Outcome, again retry) (Outcome, retry) {
+	if again == retryFresh {
+		again = retryElsewhere
+	}
+	if !x.target.State.Conns.WasCut() {
+		return o, again
+	}
+	switch o {
+	case OutcomeTargetRefused: // it was not sent yet
+		return OutcomeTargetDeregistered, again
+	case OutcomeTargetClosed, OutcomeTargetMalformed, OutcomeTargetCut:
+		return OutcomeTargetDeregistered, retryNever
+	}
+	return o, again
 }
 
 // countResponse counts the target's response, if there was one; one that broke
@@ -85,7 +107,7 @@ func (x *exchange) assign(t *balancer.Target) {
 func (x *exchange) elsewhere(pick *balancer.Pick) bool {
 	pick.Exclude = x.target
 	other := x.group.Pick(pick)
-	if other == nil || other == x.target {
+	if other == nil || other == x.target || other.State.Conns.Closed() {
 		return false
 	}
 	x.release()

@@ -38,6 +38,7 @@ const (
 	OutcomeBodyTooSlow                // 408: the request body comes slower than elbow.client_min_rate
 	OutcomeDesyncBlocked              // 400: desync mitigation does not let it pass
 	OutcomeExpectation                // 417: Expect other than 100-continue
+	OutcomeTargetDeregistered         // 502: not finished when the deregistration delay of its target was over
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -67,6 +68,8 @@ var outcomes = [numOutcomes]struct {
 	OutcomeTooManyInterim:    {502, "TooManyInterimResponses"},
 	OutcomeSlowClient:        {408, "ClientTooSlow"},
 	OutcomeInternal:          {500, "InternalError"},
+
+	OutcomeTargetDeregistered: {502, "TargetDeregistered"},
 
 	OutcomeTooManyConnections: {503, "TooManyConnections"},
 	OutcomeBodyTooSlow:        {408, "RequestBodyTooSlow"},
