@@ -205,6 +205,9 @@ func (c *compiler) listener(lb *config.LoadBalancer, cfg *config.Listener) {
 	}
 	for i, r := range cfg.Rules {
 		l.Actions[i] = c.action(lb, &r.Actions, r.Priority)
+		if r.Actions.Type == config.Forward { // nothing else sends the request on
+			l.Actions[i].Transform = rule.CompileTransforms(&r.Transforms)
+		}
 	}
 	c.next.Listeners = append(c.next.Listeners, l)
 	for _, addr := range c.model.Binds(cfg) {

@@ -55,6 +55,8 @@ type Action struct {
 	Forward  *Forward
 	Redirect *rule.Redirect
 	Fixed    *config.FixedResponseAction
+
+	Transform *rule.Transform // nil for the default rule and most others
 }
 
 // Action returns the action of rule i, or the default action when i is -1.

@@ -30,7 +30,7 @@ var ruleObject = &object{
 		{name: "priority", kind: integerValue, required: true, min: 1, max: 50000, doc: "When the rule is looked at: the lowest number first. Unique in its listener."},
 		{name: "conditions", kind: listValue, required: true, item: &field{kind: unionValue, union: conditionUnion}, doc: "What a request must be like. All conditions must match; of the values of one condition, any."},
 		{name: "actions", kind: listValue, required: true, item: &field{kind: unionValue, union: actionUnion}, doc: "What happens to the request. One action."},
-		{name: "transforms", kind: listValue, notYet: true, doc: "How host and URL are rewritten."},
+		{name: "transforms", kind: listValue, item: &field{kind: unionValue, union: transformUnion}, doc: "How host and URL are rewritten once the rule has matched. At most one of each type."},
 	},
 }
 
@@ -86,5 +86,9 @@ func (b *builder) rule(n *node, path string, l *Listener, priorities map[int]*no
 		}
 	}
 	rule.Actions = b.actions(f, "actions", l)
+	rule.Transforms = b.transforms(f)
+	if rule.Transforms != (Transforms{}) && rule.Actions.Type != Forward {
+		b.warnf(f.place("transforms"), f.at("transforms"), "has no effect: the rule does not forward the request")
+	}
 	l.Rules = append(l.Rules, rule)
 }

@@ -167,7 +167,22 @@ type Rule struct {
 	Priority   int
 	Conditions []Condition
 	Actions    Actions
+	Transforms Transforms
 	Position   Position
+}
+
+// Transforms is how a rule rewrites a request after it has matched; nil for what
+// stays as it is.
+type Transforms struct {
+	Host *Rewrite // host-header-rewrite: the host without its port; the regex ignores case
+	URL  *Rewrite // url-rewrite: path and query, as received
+}
+
+// Rewrite replaces the first match of Regex by Replace, in which $1 to $9 stand for
+// groups that Regex has, and any other $ for itself.
+type Rewrite struct {
+	Regex   *regexp.Regexp
+	Replace string
 }
 
 // ConditionField is what a condition looks at.

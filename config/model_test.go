@@ -108,6 +108,11 @@ func TestModel(t *testing.T) {
 	}
 	f("weights", weights, []string{"web 999", "canary 1", "off 0"})
 
+	f("host rewrite", last.Transforms.Host.Replace, "internal.dev.$1.myweb.com")
+	f("host rewrite ignores case", last.Transforms.Host.Regex.MatchString("MYWEBSITE-a.com"), true)
+	f("URL rewrite", last.Transforms.URL.Replace, "/product.php?id=$1&$x")
+	f("no transforms", l.Rules[0].Transforms, Transforms{})
+
 	g := m.TargetGroups[0]
 	f("group attributes", g.Attributes, TargetGroupAttributes{Algorithm: LeastOutstandingRequests, CrossZone: CrossZoneOn, MinimumHealthy: 1, DeregistrationDelay: 5 * time.Minute,
 		Stickiness: Stickiness{LBCookieDuration: 24 * time.Hour, AppCookieDuration: 24 * time.Hour}})

@@ -1,5 +1,12 @@
 package http1
 
+// IsHost reports whether v can be the value of a Host field: uri-host [ ":" port ]
+// as a request's must be.
+func IsHost(v []byte) bool {
+	ok, _ := hostPort(v)
+	return ok
+}
+
 // hostPort reports whether v is uri-host [ ":" port ] (RFC 9110 section 7.2) and
 // whether a port follows the host. It is narrower than RFC 3986:
 //

@@ -2,6 +2,20 @@ package http1
 
 import "github.com/elbow-lb/elbow/internal/httpmsg"
 
+// IsOriginForm reports whether v can be sent as a request target in origin-form
+// (RFC 9112 section 3.2.1): a path, perhaps with a query.
+func IsOriginForm(v []byte) bool {
+	if len(v) == 0 || v[0] != '/' {
+		return false
+	}
+	for i := targetEnd(v, 0); i < len(v); i = targetEnd(v, i+1) {
+		if v[i] != '?' {
+			return false
+		}
+	}
+	return true
+}
+
 // parseTarget splits the request target b[start:end] (RFC 9112 section 3.2), all of
 // whose bytes are valid; mark is the index of its first '?', or -1.
 func parseTarget(h *httpmsg.Head, b []byte, start, end, mark int) Refusal {

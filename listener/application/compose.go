@@ -66,6 +66,10 @@ func (x *exchange) composeRequest() {
 	x.prepareForwarded()
 
 	switch {
+	case x.rewritten.uri != nil:
+		x.add(h.Buf[h.Method.Off : h.Method.Off+h.Method.Len+1])
+		x.add(x.rewritten.uri)
+		x.add(lineEnd11)
 	case h.Form == httpmsg.OriginForm && !h.HTTP10 || h.Form == httpmsg.AsteriskForm:
 		// The parser accepts exactly "method SP target SP version CRLF".
 		end := h.Target.Off + h.Target.Len

@@ -91,14 +91,15 @@ type exchange struct {
 	attempts int
 
 	// Scratch.
-	out      []byte   // lines of our own
-	vec      [][]byte // what a writev sends
-	ruleIn   rule.Request
-	trace    []byte // X-Amzn-Trace-Id that the target got
-	location []byte
-	tail     []byte // end of a chunked request body
-	room     sticky.Scratch
-	record   accesslog.Record
+	out       []byte   // lines of our own
+	vec       [][]byte // what a writev sends
+	ruleIn    rule.Request
+	trace     []byte // X-Amzn-Trace-Id that the target got
+	location  []byte
+	rewritten transformed
+	tail      []byte // end of a chunked request body
+	room      sticky.Scratch
+	record    accesslog.Record
 
 	inline   [inlineSize]byte
 	outArr   [1024]byte
@@ -306,6 +307,7 @@ func (x *exchange) begin(n int, o Outcome) {
 	x.next, x.sent, x.answered, x.replied = 0, 0, 0, 0
 	x.redirect, x.trace, x.payload, x.detail = nil, nil, nil, ""
 	x.rechunk, x.untilClose = false, false
+	x.rewritten.reset()
 	x.vec = x.vecArr[:0]
 	x.bodyDone = true
 	x.taking.Reset(x.attr.ClientMinRate, x.attr.SendTimeout, x.attr.SendTimeout)
@@ -427,6 +429,9 @@ func (x *exchange) route() Outcome {
 		}
 	}
 	x.action = l.Action(i)
+	if x.action.Transform != nil {
+		return x.transform(x.action.Transform)
+	}
 	return OutcomeOK
 }
 
@@ -456,6 +461,9 @@ func (x *exchange) answer() {
 	switch x.action.Type {
 	case config.Forward:
 		x.actions = "forward"
+		if x.rewritten.status != "" {
+			x.actions = "rewrite,forward"
+		}
 		x.forward(x.action.Forward)
 	case config.Redirect:
 		x.actions = "redirect"

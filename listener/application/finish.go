@@ -51,6 +51,10 @@ func (x *exchange) logTo(l *accesslog.Log) {
 		TraceID:       x.trace,
 		ConnTraceID:   x.conn.appendTraceID(x.tidArr[:0]),
 		Node:          x.conn.localAddr(),
+
+		TransformedHost: x.rewritten.host,
+		TransformedURI:  x.rewritten.uri,
+		TransformStatus: x.rewritten.status,
 	}
 	x.desync.log(r)
 	if x.outcome == OutcomeTargetMalformed && x.detail != "" {

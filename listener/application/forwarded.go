@@ -101,21 +101,24 @@ func appendClient(b []byte, a netip.AddrPort, port bool) []byte {
 // client's (routing.http.preserve_host_header.enabled is off): on a default
 // port without one, on another with it.
 func (x *exchange) rewriteHost() bool {
-	host := x.req.Bytes(x.req.Host)
+	host := x.host()
 	switch {
 	case len(host) == 0:
 		return true // HTTP/1.0 without one: a target must get one with HTTP/1.1
+	case x.rewritten.host != nil:
+		return true
 	case x.attr.PreserveHostHeader:
 		return false
 	}
-	hasPort := len(hostOnly(host)) < len(host)
-	return hasPort == defaultPort(x.bind.Listener.Config.Port)
+	return hasPort(host) == defaultPort(x.bind.Listener.Config.Port)
 }
 
 func defaultPort(p uint16) bool { return p == 80 || p == 443 }
 
+func hasPort(host []byte) bool { return len(hostOnly(host)) < len(host) }
+
 func (x *exchange) appendHost(b []byte) []byte {
-	host := x.req.Bytes(x.req.Host)
+	host := x.host()
 	port := x.bind.Listener.Config.Port
 	switch {
 	case len(host) == 0:
@@ -123,7 +126,7 @@ func (x *exchange) appendHost(b []byte) []byte {
 		if defaultPort(port) {
 			return b
 		}
-	case x.attr.PreserveHostHeader || !x.rewriteHost():
+	case x.attr.PreserveHostHeader || hasPort(host) != defaultPort(port):
 		return append(b, host...)
 	case defaultPort(port):
 		return append(b, hostOnly(host)...)

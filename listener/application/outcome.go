@@ -39,6 +39,7 @@ const (
 	OutcomeDesyncBlocked              // 400: desync mitigation does not let it pass
 	OutcomeExpectation                // 417: Expect other than 100-continue
 	OutcomeTargetDeregistered         // 502: not finished when the deregistration delay of its target was over
+	OutcomeTransformFailed            // 500: what a transform made is no request
 	numOutcomes
 
 	refusalBase Outcome = 32
@@ -70,6 +71,7 @@ var outcomes = [numOutcomes]struct {
 	OutcomeInternal:          {500, "InternalError"},
 
 	OutcomeTargetDeregistered: {502, "TargetDeregistered"},
+	OutcomeTransformFailed:    {500, "TransformFailed"},
 
 	OutcomeTooManyConnections: {503, "TooManyConnections"},
 	OutcomeBodyTooSlow:        {408, "RequestBodyTooSlow"},
