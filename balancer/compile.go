@@ -91,6 +91,12 @@ type compiler struct {
 
 func (c *compiler) group(tg *config.TargetGroup) {
 	g := &Group{Name: tg.Name, LogName: logName("targetgroup", tg.Name), Config: tg}
+	g.limit, g.queue = int64(tg.Attributes.MaxOutstanding), new(queue)
+	if c.prev != nil {
+		if old := c.prev.Group(tg.Name); old != nil {
+			g.queue = old.queue
+		}
+	}
 	if c.env.GroupMetrics != nil {
 		g.Metrics = c.env.GroupMetrics(tg)
 	}

@@ -26,6 +26,9 @@ type Group struct {
 	// would have each zone see only some of its positions.
 	pickers []Picker
 
+	limit int64  // elbow.max_outstanding_requests; 0: none
+	queue *queue // of requests that found no target below it; never nil
+
 	eligible atomic.Pointer[eligible]
 
 	// moving tells that the weights change with time, so that each Tick must
@@ -70,7 +73,7 @@ type Pick struct {
 // Pick returns a target by the group's algorithm, or nil when there is none to
 // pick: the group, or with cross-zone load balancing off the zone, has no
 // target. It does not block, allocate or take a lock, and it counts nothing:
-// the caller raises State.Outstanding.
+// the caller Enters.
 //
 // With cross-zone load balancing off, work that came to no zone in particular is
 // drawn evenly over the zones that have a target known to be well, as ELB's DNS
@@ -92,6 +95,15 @@ func (g *Group) Pick(p *Pick) *Target {
 		return s.targets[0]
 	}
 	return picker.Pick(s.targets, s.shares, p.Random, p.Exclude)
+}
+
+// scopeOf is the targets that work which came to a zone may go to.
+func (g *Group) scopeOf(zone int) *scope {
+	e := g.eligible.Load()
+	if uint(zone) < uint(len(e.zones)) {
+		return &e.zones[zone]
+	}
+	return &e.all
 }
 
 // Refresh rebuilds the set of eligible targets from the health of each alone, so

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"github.com/elbow-lb/elbow/internal/desync"
 )
@@ -179,6 +180,15 @@ var targetGroupRegistry = forOwner(OfTargetGroup, []Attribute{
 		set: func(a *attributeSet, v attributeValue) { a.group.Failover = v.on }},
 	{Key: "target_failover.on_unhealthy", Types: forG, Kind: WordAttribute, Words: []string{"rebalance", "no_rebalance"}, Default: "no_rebalance", NotYet: true,
 		Doc: "What happens to the flows of a target that becomes unhealthy. The same as on_deregistration."},
+	{Key: "elbow.max_outstanding_requests", Types: forA, Kind: IntegerAttribute, Min: 0, Max: 1000000, Default: "0",
+		Doc: "How many requests each target has at a time. One for which no target has room waits (elbow.queue_size) or is answered 503 with Retry-After. 0 sets no bound.",
+		set: func(a *attributeSet, v attributeValue) { a.group.MaxOutstanding = v.n }},
+	{Key: "elbow.queue_size", Types: forA, Kind: IntegerAttribute, Min: 0, Max: 1000000, Default: "0",
+		Doc: "How many requests may wait for a target with room, first come, first served.",
+		set: func(a *attributeSet, v attributeValue) { a.group.QueueSize = v.n }},
+	{Key: "elbow.queue_timeout.milliseconds", Types: forA, Kind: IntegerAttribute, Min: 1, Max: 60000, Default: "1000",
+		Doc: "How long a request may wait for a target with room, to a quarter of a second; then it is answered 503 with Retry-After.",
+		set: func(a *attributeSet, v attributeValue) { a.group.QueueTimeout = time.Duration(v.n) * time.Millisecond }},
 })
 
 var listenerRegistry = forOwner(OfListener, slices.Concat([]Attribute{

@@ -331,6 +331,10 @@ type TargetGroupAttributes struct {
 
 	SlowStart time.Duration // slow_start.duration_seconds; 0 is off
 	Failover  bool          // elbow.failover.enabled
+
+	MaxOutstanding int           // elbow.max_outstanding_requests, of each target; 0: any number
+	QueueSize      int           // elbow.queue_size; 0: who finds no target below the limit is refused at once
+	QueueTimeout   time.Duration // elbow.queue_timeout.milliseconds (default 1000, 1..60000)
 }
 
 // Stickiness says whether, and how, a client stays with its target.

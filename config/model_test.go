@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	f("binds", m.Binds(l), []netip.Addr{netip.IPv6Unspecified()})
 	f("forward", l.Default.Forward.Groups, []WeightedGroup{{Group: g, Weight: 1}})
 	day := 24 * time.Hour
-	f("target group", g.Attributes, TargetGroupAttributes{MinimumHealthy: 1, DeregistrationDelay: 5 * time.Minute, Stickiness: Stickiness{LBCookieDuration: day, AppCookieDuration: day}})
+	f("target group", g.Attributes, TargetGroupAttributes{MinimumHealthy: 1, DeregistrationDelay: 5 * time.Minute, QueueTimeout: time.Second, Stickiness: Stickiness{LBCookieDuration: day, AppCookieDuration: day}})
 	f("health check", g.HealthCheck, HealthCheck{
 		Enabled: true, Protocol: HTTP, Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second,
 		HealthyThreshold: 5, UnhealthyThreshold: 2, Matcher: Matcher{Ranges: []StatusRange{{200, 200}}, Text: "200"},
@@ -115,6 +115,7 @@ func TestModel(t *testing.T) {
 
 	g := m.TargetGroups[0]
 	f("group attributes", g.Attributes, TargetGroupAttributes{Algorithm: LeastOutstandingRequests, CrossZone: CrossZoneOn, MinimumHealthy: 1, DeregistrationDelay: 5 * time.Minute,
+		MaxOutstanding: 1000000, QueueSize: 1, QueueTimeout: time.Minute,
 		Stickiness: Stickiness{LBCookieDuration: 24 * time.Hour, AppCookieDuration: 24 * time.Hour}})
 	f("matcher", []bool{g.HealthCheck.Matcher.Match(250), g.HealthCheck.Matcher.Match(300), g.HealthCheck.Matcher.Match(301)}, []bool{true, false, true})
 	f("health port", g.HealthCheck.Port, uint16(8081))

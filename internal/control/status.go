@@ -194,6 +194,7 @@ func (c *Controller) scrape(e metrics.Emitter) {
 		n := g.Counts()
 		e.Emit(metrics.HealthyHosts, float64(n.Healthy), g.Name)
 		e.Emit(metrics.UnhealthyHosts, float64(n.Unhealthy), g.Name)
+		e.Emit(metrics.QueuedRequests, float64(g.Queued()), g.Name)
 		e.Emit(metrics.FailOpen, oneIf(g.FailOpen()), g.Name)
 		for _, t := range g.Targets {
 			scrapeTarget(e, t)

@@ -114,6 +114,10 @@ var (
 		"TLS handshakes with targets that failed.", "TargetTLSNegotiationErrorCount"}
 	groupRetries = &Metric{"elbow_target_group_retries_total", KindCounter, groupLabels,
 		"Attempts at requests that got no answer and were made again, on a fresh connection or with another target.", ""}
+	groupQueued = &Metric{"elbow_target_group_queued_requests_total", KindCounter, groupLabels,
+		"Requests that waited for a target with room, because every one had elbow.max_outstanding_requests.", ""}
+	groupRejected = &Metric{"elbow_target_group_rejected_requests_total", KindCounter, groupLabels,
+		"Requests answered 503 because no target had room, at once or after waiting.", ""}
 	groupResponseTime = &Metric{"elbow_target_group_response_time_seconds", KindHistogram, groupLabels,
 		"Time from when the request left the load balancer until the target started to answer.", "TargetResponseTime"}
 
@@ -137,6 +141,8 @@ var (
 var (
 	HealthyHosts = &Metric{"elbow_healthy_hosts", KindGauge, groupLabels,
 		"Targets that are healthy.", "HealthyHostCount"} // target_group
+	QueuedRequests = &Metric{"elbow_target_group_queue_length", KindGauge, groupLabels,
+		"Requests that wait for a target with room now.", ""} // target_group
 	UnhealthyHosts = &Metric{"elbow_unhealthy_hosts", KindGauge, groupLabels,
 		"Targets that are unhealthy.", "UnHealthyHostCount"} // target_group
 	DrainingHosts = &Metric{"elbow_draining_hosts", KindGauge, groupLabels,
@@ -171,7 +177,8 @@ var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
 	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes,
 	desyncRequests, invalidFields, refusedRequests,
-	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupResponseTime,
+	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries,
+	groupQueued, groupRejected, QueuedRequests, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, DrainingHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,

@@ -1,7 +1,7 @@
 package metrics
 
 // MaxReasons bounds Options.Reasons, and so the array in each ListenerShard.
-const MaxReasons = 64
+const MaxReasons = 80
 
 // Listener holds the counters of one listener, one shard per event loop.
 type Listener struct {

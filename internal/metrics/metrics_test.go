@@ -66,6 +66,7 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 			e.Emit(HealthyHosts, 2, group)
 			e.Emit(UnhealthyHosts, 1, group)
 			e.Emit(DrainingHosts, 0, group)
+			e.Emit(QueuedRequests, 0, group)
 			e.Emit(FailOpen, 0, group)
 			for i := range targetsPerGroup {
 				target := fmt.Sprintf("10.0.0.%d:80", i)
@@ -314,7 +315,7 @@ func TestCardinality(t *testing.T) {
 			}
 		}
 	}
-	limit := 100 + 30*listeners + 30*groups + 15*targets
+	limit := 100 + 30*listeners + 35*groups + 15*targets
 	if series > limit {
 		t.Errorf("%d series, at most %d", series, limit)
 	}
@@ -330,7 +331,7 @@ func TestCardinality(t *testing.T) {
 	if n := perEntity("listener", "HTTP:0"); n > 30 {
 		t.Errorf("%d series per listener", n)
 	}
-	if n := perEntity("target_group", "group0"); n > 30 {
+	if n := perEntity("target_group", "group0"); n > 35 {
 		t.Errorf("%d series per target group", n)
 	}
 	if n := perEntity("target", "10.0.0.0:80") / groups; n > 15 {

@@ -20,6 +20,8 @@ type GroupShard struct {
 	ConnectionErrors Counter // connections to targets that failed (TargetConnectionErrorCount)
 	TLSErrors        Counter // TLS handshakes with targets that failed (TargetTLSNegotiationErrorCount)
 	Retries          Counter // attempts without an answer that were made again
+	Queued           Counter // requests that waited for a target with room
+	Rejected         Counter // requests for which no target had room, at once or after waiting
 	codes            [len(targetClasses)]Counter
 
 	// ResponseTime is the time from when the request left until the first byte

@@ -175,6 +175,32 @@ func (q *Want) leave(x *waiter) bool {
 	return q.Conn.r.CompareAndSwap(x, nil)
 }
 
+// Arm prepares for a Nudge: from now until Disarm one makes a WaitAny for writing
+// to c return, also one that begins only later. So does, as ever, an event, and
+// perhaps a Nudge meant for an earlier wait: the owner looks for what it waits for.
+func (c *Conn) Arm() { c.w.Store(stArmed) }
+
+// Nudge wakes c's owner if it is, or is about to be, in a WaitAny for writing
+// to c. Any goroutine may call it, at any time, with any lock held: it only makes
+// the owner go on elsewhere.
+func (c *Conn) Nudge() {
+	for {
+		switch s := c.w.Load(); s {
+		case nil, stReady, stClosed:
+			return
+		case stArmed:
+			if c.w.CompareAndSwap(stArmed, stReady) {
+				return
+			}
+		default:
+			if c.w.CompareAndSwap(s, stArmed) {
+				s.worker.tellAside(s.tag)
+				return
+			}
+		}
+	}
+}
+
 // checkWants panics if two wants are the same: the second would wait for the
 // first to go.
 func checkWants(wants []Want) {

@@ -119,6 +119,22 @@ func (w *Worker) tell(t uint8) {
 	}
 }
 
+// tellAside gives the worker a token like tell. If it sleeps it goes on as a
+// goroutine of its own until it next waits: whoever tells has other things to do.
+func (w *Worker) tellAside(t uint8) {
+	for {
+		s := w.state.Load()
+		if s == asleep {
+			if w.state.CompareAndSwap(asleep, 1<<t) {
+				go w.resume()
+				return
+			}
+		} else if w.state.CompareAndSwap(s, s|1<<t) {
+			return
+		}
+	}
+}
+
 // resume runs the worker until it sleeps or ends. Nobody else runs it, and
 // nobody can before it has left its stack: only then is it asleep.
 func (w *Worker) resume() {

@@ -83,6 +83,8 @@ type exchange struct {
 	sending netio.Pace
 	taking  netio.Pace
 
+	place balancer.Waiter // in the queue of the target group
+
 	res      httpmsg.Head
 	resBody  http1.Body
 	resBuf   *netio.Buf
@@ -158,6 +160,11 @@ func (x *exchange) abandon() {
 		return
 	}
 	x.release()
+	if x.place.Wake != nil {
+		if t := x.place.Leave(); t != nil {
+			x.group.Release(t)
+		}
+	}
 	if x.tconn != nil && !x.tconn.Closed() {
 		x.tconn.Close()
 	}

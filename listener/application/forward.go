@@ -28,8 +28,15 @@ func (x *exchange) forward(f *balancer.Forward) {
 		x.fail(OutcomeNoTarget)
 		return
 	}
-	x.assign(target)
 	counters := x.group.Metrics.Shard(x.worker.Loop().Index)
+	if x.target = x.group.Enter(target, &pick); x.target == nil {
+		o := x.queue(&pick, counters)
+		if o != OutcomeOK {
+			x.fail(o)
+			return
+		}
+	}
+	x.assigned()
 	x.counters.Requests.Inc()
 	x.countInvalidFields()
 	counters.Requests.Inc()
@@ -94,10 +101,8 @@ func (x *exchange) targetShard() *metrics.TargetShard {
 	return x.target.Metrics.Shard(x.worker.Loop().Index)
 }
 
-// assign gives the request to t.
-func (x *exchange) assign(t *balancer.Target) {
-	x.target = t
-	t.State.Outstanding.Add(1)
+// assigned notes that the request has a place at x.target.
+func (x *exchange) assigned() {
 	x.outstanding = true
 	x.targetShard().Requests.Inc()
 }
@@ -110,15 +115,19 @@ func (x *exchange) elsewhere(pick *balancer.Pick) bool {
 	if other == nil || other == x.target || other.State.Conns.Closed() {
 		return false
 	}
+	if other = x.group.Enter(other, pick); other == nil {
+		return false
+	}
 	x.release()
-	x.assign(other)
+	x.target = other
+	x.assigned()
 	return true
 }
 
 // release takes the request off the target's count.
 func (x *exchange) release() {
 	if x.outstanding {
-		x.target.State.Outstanding.Add(-1)
+		x.group.Release(x.target)
 		x.outstanding = false
 	}
 }

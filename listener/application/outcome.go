@@ -40,9 +40,12 @@ const (
 	OutcomeExpectation                // 417: Expect other than 100-continue
 	OutcomeTargetDeregistered         // 502: not finished when the deregistration delay of its target was over
 	OutcomeTransformFailed            // 500: what a transform made is no request
+	OutcomeTooManyOutstanding         // 503: every target has elbow.max_outstanding_requests, and no more may wait
+	OutcomeQueueTimeout               // 503: waited for a target with room for elbow.queue_timeout
+	OutcomeMemoryPressure             // 503: the process is near its memory limit
 	numOutcomes
 
-	refusalBase Outcome = 32
+	refusalBase Outcome = 40
 )
 
 var outcomes = [numOutcomes]struct {
@@ -73,6 +76,9 @@ var outcomes = [numOutcomes]struct {
 	OutcomeTargetDeregistered: {502, "TargetDeregistered"},
 	OutcomeTransformFailed:    {500, "TransformFailed"},
 
+	OutcomeTooManyOutstanding: {503, "TooManyOutstandingRequests"},
+	OutcomeQueueTimeout:       {503, "QueueTimeout"},
+	OutcomeMemoryPressure:     {503, "MemoryPressure"},
 	OutcomeTooManyConnections: {503, "TooManyConnections"},
 	OutcomeBodyTooSlow:        {408, "RequestBodyTooSlow"},
 	OutcomeTooManyFromSource:  {503, "TooManyConnectionsFromSource"},
@@ -93,6 +99,16 @@ func (o Outcome) Status() int {
 		return http1.Refusal(o - refusalBase).Status()
 	}
 	return outcomes[o].status
+}
+
+// passes tells of a refusal whose reason may be gone soon, so that the client
+// should try again.
+func (o Outcome) passes() bool {
+	switch o {
+	case OutcomeTooManyOutstanding, OutcomeQueueTimeout, OutcomeMemoryPressure, OutcomeOutOfDescriptors:
+		return true
+	}
+	return false
 }
 
 // String is the reason word of logs and metrics; "" for OutcomeOK.

@@ -34,6 +34,9 @@ func (x *exchange) refuse() {
 	if status == http.StatusMethodNotAllowed {
 		x.out = append(x.out, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
 	}
+	if x.outcome.passes() {
+		x.out = append(x.out, "Retry-After: 1\r\n"...)
+	}
 	x.endResponse(errorPages[status])
 }
 
