@@ -181,7 +181,7 @@ func judgeField(verdict *Reason, l *lengths, name, value []byte) {
 
 // judgeBytes judges the bytes of a field; bad tells of CR, LF or NUL.
 func judgeBytes(verdict *Reason, name, value []byte) (bad bool) {
-	set := classes(name)&(notToken|badByte) | classes(value)&(notValue|badByte)
+	set := classes(name)&(notToken|badByte) | valueClasses(value)
 	switch {
 	case set&badByte != 0:
 		verdict.raise(BadHeader)

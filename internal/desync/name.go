@@ -1,5 +1,7 @@
 package desync
 
+import "encoding/binary"
+
 // likeness says how near a field name comes to one that frames a message.
 type likeness uint8
 
@@ -135,6 +137,21 @@ var class = func() (t [256]uint8) {
 	t[' '] |= spaceByte
 	return t
 }()
+
+// valueClasses is the union of what of the classes concerns the bytes of a value.
+func valueClasses(b []byte) (set uint8) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 {
+		// Of eight printable bytes none has or gets the high bit here; and those
+		// have nothing to report.
+		x := binary.LittleEndian.Uint64(b)
+		if (x|(x-' '*ones)|(x+ones))&highs != 0 {
+			set |= classes(b[:8])
+		}
+		b = b[8:]
+	}
+	return (set | classes(b)) & (notValue | badByte)
+}
 
 // classes is the union of the classes of the bytes of b.
 func classes(b []byte) (set uint8) {

@@ -1,5 +1,7 @@
 package httpmsg
 
+import "encoding/binary"
+
 // MaxFields is the most field lines a head may have. ELB publishes no count, only
 // sizes; 128 is above what browsers, gateways and tracing add together and keeps
 // a Head's storage inline (3 KiB).
@@ -233,12 +235,33 @@ func (h *Head) HasInvalidName() bool {
 // digits and hyphens alone, as routing.http.drop_invalid_header_fields.enabled
 // demands.
 func PlainName(name []byte) bool {
+	if len(name) == 0 {
+		return false
+	}
+	for ; len(name) >= 8; name = name[8:] {
+		if !plainWord(binary.LittleEndian.Uint64(name)) {
+			break
+		}
+	}
 	for _, c := range name {
 		if notPlain[c] {
 			return false
 		}
 	}
-	return len(name) > 0
+	return true
+}
+
+// plainWord reports whether all eight bytes are letters or hyphens, as they are
+// in most names.
+func plainWord(x uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	if x&highs != 0 {
+		return false
+	}
+	lower := x | 0x20*ones
+	letter := (lower + (0x80-'a')*ones) &^ (lower + (0x7f-'z')*ones)
+	other := (x ^ '-'*ones) + 0x7f*ones // high bit: not a hyphen
+	return (letter|^other)&highs == highs
 }
 
 var notPlain = func() (t [256]bool) {

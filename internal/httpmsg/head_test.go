@@ -205,8 +205,12 @@ func TestInvalidNames(t *testing.T) {
 	for c := range 256 {
 		b := byte(c)
 		want := b == '-' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
-		if PlainName([]byte{b}) != want {
-			t.Errorf("%q: plain %v", b, !want)
+		for at := range 17 { // alone, in whole words and behind them
+			name := bytes.Repeat([]byte("Z-a"), 6)[:at+1]
+			name[at/2] = b
+			if PlainName(name) != want {
+				t.Errorf("%q: plain %v", name, !want)
+			}
 		}
 	}
 }
