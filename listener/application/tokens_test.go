@@ -63,6 +63,11 @@ var manners = []struct {
 	{"no-content-body", "DELETE", func(token, _ string) string {
 		return "HTTP/1.1 204 No Content\r\nX-Token: " + token + "\r\n\r\n" + poison
 	}, false},
+	{"extra-far", "GET", func(token, body string) string { return far(lengthAnswer(token, body)) }, false},
+	{"extra-far-post", "POST", func(token, body string) string { return far(lengthAnswer(token, body)) }, false},
+	{"not-modified-far", "GET", func(token, _ string) string {
+		return far("HTTP/1.1 304 Not Modified\r\nX-Token: " + token + "\r\n\r\n")
+	}, false},
 	{"flood", "GET", func(token, body string) string {
 		return strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-Token: "+token+"\r\n\r\n", 40) + poison
 	}, false},
@@ -91,6 +96,10 @@ var manners = []struct {
 func lengthAnswer(token, body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Token: %s\r\nContent-Length: %d\r\n\r\n%s", token, len(body), body)
 }
+
+// far puts poison behind a and as much as is read at once, so that it is still in
+// the socket when a was relayed.
+func far(a string) string { return a + strings.Repeat("x", 64<<10-len(a)) + poison }
 
 // tokenBody is a body all of which tells whose it is.
 func tokenBody(token string, size int) string {
