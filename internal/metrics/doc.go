@@ -17,7 +17,7 @@
 // Labels are bounded by the configuration: names of load balancers, listeners,
 // target groups, targets and zones, classes and codes. Nothing that a client
 // sends becomes a label. The number of series is at most
-// 100 + 30 per listener + 35 per target group + 15 per target.
+// 120 + 30 per listener + 35 per target group + 15 per target.
 //
 // Each metric's help text names the CloudWatch metric of AWS/ApplicationELB
 // that it corresponds to; docs/metrics.md has the table.

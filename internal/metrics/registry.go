@@ -20,7 +20,7 @@ type Options struct {
 	// Reasons names the refusal codes, from 0 on: Reasons[3] is the reason
 	// label of what ListenerShard.Refused[3] counts. An empty name is a code
 	// that is not exported. At most MaxReasons, without duplicates. Each name
-	// is one of the 100 series that the process may have.
+	// is one of the 120 series that the process may have.
 	Reasons []string
 }
 
