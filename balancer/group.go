@@ -45,6 +45,7 @@ type eligible struct {
 	failOpen bool    // in any of them
 	counts   Counts
 	weights  []float64 // of Group.Targets; nil when all are 1
+	verdicts []Verdict // of Group.Targets; nil when all are normal
 
 	byCookie map[uint64]*Target // of all; nil without stickiness
 }
@@ -109,14 +110,21 @@ func (g *Group) scopeOf(zone int) *scope {
 // Refresh rebuilds the set of eligible targets from the health of each alone, so
 // that all of them take the same. Calls must not overlap, or the one that saw
 // older health could finish last: see Live, which also weighs targets.
-func (g *Group) Refresh() { g.publish(nil) }
+func (g *Group) Refresh() { g.publish(nil, nil) }
 
 // refresh rebuilds the set of eligible targets from the health of each and from
 // what is remembered of it. The caller holds the mutex of Live.
 func (g *Group) refresh(now time.Time) {
 	g.moving = g.follow(now)
 	var weights []float64
+	var verdicts []Verdict
 	for i, t := range g.Targets {
+		if v := g.verdict(t); v != (Verdict{}) {
+			if verdicts == nil {
+				verdicts = make([]Verdict, len(g.Targets))
+			}
+			verdicts[i] = v
+		}
 		w := g.weight(t, now)
 		if w != 1 && weights == nil {
 			weights = make([]float64, len(g.Targets))
@@ -128,12 +136,13 @@ func (g *Group) refresh(now time.Time) {
 			weights[i] = w
 		}
 	}
-	g.publish(weights)
+	g.publish(weights, verdicts)
 }
 
-// publish puts a new set of eligible targets in force; nil weights are all 1.
-func (g *Group) publish(weights []float64) {
-	e := &eligible{weights: weights}
+// publish puts a new set of eligible targets in force; nil weights are all 1,
+// nil verdicts all normal.
+func (g *Group) publish(weights []float64, verdicts []Verdict) {
+	e := &eligible{weights: weights, verdicts: verdicts}
 	e.all, e.counts = g.scope(g.Targets)
 	e.failOpen = e.all.failOpen
 	e.byCookie = byCookie(g, e.all.targets)
@@ -177,7 +186,7 @@ func (e *eligible) weigh(g *Group) {
 }
 
 // Weight returns the part of an equal share that target i takes, above 0 and at
-// most 1: less than 1 in slow start.
+// most 1: less than 1 in slow start, and where an anomaly is mitigated.
 func (g *Group) Weight(i int) float64 {
 	if w := g.eligible.Load().weights; w != nil {
 		return w[i]

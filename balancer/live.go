@@ -14,7 +14,10 @@ import (
 type Live struct {
 	cur atomic.Pointer[Snapshot]
 	mu  sync.Mutex // serialises writers; readers never take it
-	now time.Time  // of the last Tick; guarded by mu
+
+	// Guarded by mu.
+	now   time.Time // of the last Tick
+	ticks int
 }
 
 // TickInterval is how often Tick is to be called.
@@ -52,8 +55,9 @@ func (l *Live) HealthChanged(key Key) {
 	}
 }
 
-// Tick tells the time, every TickInterval: shares that change with it are given
-// out anew. The balancer has no clock of its own, and a pick asks for none.
+// Tick tells the time, every TickInterval: counters are read, and shares that
+// change are given out anew. The balancer has no clock of its own, and a pick
+// asks for none.
 func (l *Live) Tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,8 +66,16 @@ func (l *Live) Tick(now time.Time) {
 	if s == nil {
 		return
 	}
+	l.ticks++
 	for _, g := range s.Groups {
-		if g.moving {
+		changed := false
+		if g.judged() {
+			changed = g.observe()
+			if l.ticks%judgeEvery == 0 {
+				changed = g.judge() || changed
+			}
+		}
+		if g.moving || changed {
 			g.refresh(now)
 		}
 	}

@@ -17,6 +17,7 @@ type standing struct {
 	founder bool // registered when no target took its whole share, and not checked yet
 	well    bool // at the last refresh
 	slow    bool // in slow start
+	conduct conduct
 }
 
 // isWell tells whether a target in this state takes work.
@@ -52,7 +53,7 @@ func (g *Group) follow(now time.Time) (slow bool) {
 		s.known = true
 		switch {
 		case !isWell(state):
-			s.well, s.slow = false, false
+			s.well, s.slow, s.conduct = false, false, conduct{}
 		case s.well:
 			s.slow = s.slow && g.ramp(t, now) < 1
 		default:
@@ -81,8 +82,12 @@ func (g *Group) ramp(t *Target, now time.Time) float64 {
 
 // weight returns the part of its share that a target takes: above 0, at most 1.
 func (g *Group) weight(t *Target, now time.Time) float64 {
-	if !t.State.standing.slow {
-		return 1
+	s, w := &t.State.standing, 1.0
+	if s.slow {
+		w = g.ramp(t, now)
 	}
-	return g.ramp(t, now)
+	if g.mitigates() {
+		w *= 1 - s.conduct.penalty
+	}
+	return w
 }

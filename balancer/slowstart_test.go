@@ -221,7 +221,7 @@ func weighted(a config.Algorithm, n int) *Group {
 	for i := range weights {
 		weights[i] = 1 / float64(1+i%2)
 	}
-	g.publish(weights)
+	g.publish(weights, nil)
 	return g
 }
 

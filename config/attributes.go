@@ -138,8 +138,9 @@ var targetGroupRegistry = forOwner(OfTargetGroup, []Attribute{
 		set: func(a *attributeSet, v attributeValue) {
 			a.group.Algorithm = Algorithm(slices.Index(algorithms, v.text))
 		}},
-	{Key: "load_balancing.algorithm.anomaly_mitigation", Types: forA, Kind: WordAttribute, Words: []string{"on", "off"}, Default: "off", NotYet: true,
-		Doc: "Whether targets that fail more often than others get less; for weighted_random."},
+	{Key: "load_balancing.algorithm.anomaly_mitigation", Types: forA, Kind: WordAttribute, Words: []string{"on", "off"}, Default: "off",
+		Doc: "Whether targets that fail more of their requests, or answer slower, than the others get less while they do; only with weighted_random, and with three healthy targets at least.",
+		set: func(a *attributeSet, v attributeValue) { a.group.AnomalyMitigation = v.text == "on" }},
 	{Key: "slow_start.duration_seconds", Types: forA, Kind: IntegerAttribute, Words: []string{"0"}, Min: 30, Max: 900, Default: "0",
 		Doc: "How long the share of a target that has become healthy grows, linearly from 1 % to a whole share; 0 turns it off. Not for targets that are registered while no target takes a whole share, and only with the algorithm round_robin.",
 		set: func(a *attributeSet, v attributeValue) { a.group.SlowStart = v.seconds() }},

@@ -329,8 +329,9 @@ type TargetGroupAttributes struct {
 	MinimumHealthy        int // .count; less than 1 means 1
 	MinimumHealthyPercent int // .percentage of the registered ones, 1 to 100; 0 is off
 
-	SlowStart time.Duration // slow_start.duration_seconds; 0 is off
-	Failover  bool          // elbow.failover.enabled
+	SlowStart         time.Duration // slow_start.duration_seconds; 0 is off
+	AnomalyMitigation bool          // load_balancing.algorithm.anomaly_mitigation
+	Failover          bool          // elbow.failover.enabled
 
 	MaxOutstanding int           // elbow.max_outstanding_requests, of each target; 0: any number
 	QueueSize      int           // elbow.queue_size; 0: who finds no target below the limit is refused at once

@@ -104,6 +104,9 @@ func (b *builder) checkAlgorithm(f fields, group *TargetGroup) {
 	if a.SlowStart > 0 && a.Algorithm != RoundRobin {
 		attributeError(f, "slow_start.duration_seconds", "does not go with load_balancing.algorithm.type: "+a.Algorithm.String()+", only with round_robin")
 	}
+	if a.AnomalyMitigation && a.Algorithm != WeightedRandom {
+		attributeError(f, "load_balancing.algorithm.anomaly_mitigation", "does not go with load_balancing.algorithm.type: "+a.Algorithm.String()+", only with weighted_random")
+	}
 }
 
 // checkZones: where zones keep to themselves, a target must be in one.

@@ -121,7 +121,10 @@ func writeGroup(b *strings.Builder, g control.TargetGroupStatus, targets *table,
 	fmt.Fprintf(b, "\n%s  %s, %s, %d of %s healthy", paint(colour, bold, "target group "+g.Name),
 		g.Protocol, g.Algorithm, g.Healthy, count(len(g.Targets), "target"))
 	if g.FailOpen {
-		b.WriteString(paint(colour, red, "; fail-open: none is healthy, so all are used"))
+		b.WriteString(paint(colour, red, "; fail-open: too few are healthy, so all are used"))
+	}
+	if g.Anomalous > 0 {
+		b.WriteString(paint(colour, yellow, fmt.Sprintf("; %d anomalous", g.Anomalous)))
 	}
 	b.WriteByte('\n')
 	if len(g.Targets) > 0 {

@@ -50,7 +50,7 @@ app.example  [2001:db8::1]:80        unhealthy            0     0  Target.Timeou
 
 target group empty  HTTP, round_robin, 0 of 0 targets healthy
 
-target group sad  HTTP, weighted_random, 0 of 1 target healthy; fail-open: none is healthy, so all are used
+target group sad  HTTP, weighted_random, 0 of 1 target healthy; fail-open: too few are healthy, so all are used
 TARGET       ADDRESS           ZONE  STATE      OUTSTANDING  IDLE  REASON
 10.0.0.13    10.0.0.13:80            unhealthy            0     0  Target.FailedHealthChecks  Health checks failed
 `

@@ -58,6 +58,8 @@ type TargetGroupStatus struct {
 	Unhealthy int            `json:"unhealthy"`
 	Draining  int            `json:"draining"`
 	FailOpen  bool           `json:"fail_open"`
+	Anomalous int            `json:"anomalous"`
+	Mitigated int            `json:"mitigated"`
 	Targets   []TargetStatus `json:"targets"`
 }
 
@@ -72,10 +74,14 @@ type TargetStatus struct {
 	// DrainsUntil is when what a draining target has not finished is cut.
 	DrainsUntil *time.Time `json:"drains_until,omitempty"`
 	// Weight is the part of an equal share of its group's work that it takes:
-	// above 0, and 1 but in slow start; 0 for one that is draining.
-	Weight      float64 `json:"weight"`
-	Outstanding int64   `json:"outstanding_requests"`
-	Idle        int     `json:"idle_connections"`
+	// above 0, and 1 but in slow start or where an anomaly is
+	// mitigated; 0 for one that is draining.
+	Weight float64 `json:"weight"`
+	// Anomaly is the result of ELB's anomaly detection: normal or anomalous.
+	Anomaly     string `json:"anomaly"`
+	Mitigated   bool   `json:"mitigation_in_effect"`
+	Outstanding int64  `json:"outstanding_requests"`
+	Idle        int    `json:"idle_connections"`
 }
 
 // Status returns the present state.
@@ -130,9 +136,16 @@ func groupStatus(s *balancer.Snapshot, g *balancer.Group, leaving []leavingTarge
 		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
 		Healthy: n.Healthy, Unhealthy: n.Unhealthy, FailOpen: g.FailOpen(), Targets: []TargetStatus{},
 	}
+	gs.Anomalous, gs.Mitigated = g.Anomalies()
 	for i, t := range g.Targets {
 		ts := targetStatus(t)
 		ts.Weight = g.Weight(i)
+		if v := g.Verdict(i); v != (balancer.Verdict{}) {
+			ts.Mitigated = v.Mitigated
+			if v.Anomalous {
+				ts.Anomaly = "anomalous"
+			}
+		}
 		gs.Targets = append(gs.Targets, ts)
 	}
 	for _, t := range leaving {
@@ -152,7 +165,7 @@ func targetStatus(t *balancer.Target) TargetStatus {
 	return TargetStatus{
 		ID: t.ID, Address: t.Addr, Zone: t.Metrics.Zone,
 		State: d.State.String(), Reason: d.Reason.String(), Description: d.Description(),
-		Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
+		Anomaly: "normal", Outstanding: t.State.Outstanding.Load(), Idle: t.State.Conns.Idle(),
 	}
 }
 
@@ -195,6 +208,9 @@ func (c *Controller) scrape(e metrics.Emitter) {
 		e.Emit(metrics.HealthyHosts, float64(n.Healthy), g.Name)
 		e.Emit(metrics.UnhealthyHosts, float64(n.Unhealthy), g.Name)
 		e.Emit(metrics.QueuedRequests, float64(g.Queued()), g.Name)
+		anomalous, mitigated := g.Anomalies()
+		e.Emit(metrics.AnomalousHosts, float64(anomalous), g.Name)
+		e.Emit(metrics.MitigatedHosts, float64(mitigated), g.Name)
 		e.Emit(metrics.FailOpen, oneIf(g.FailOpen()), g.Name)
 		for _, t := range g.Targets {
 			scrapeTarget(e, t)

@@ -8,7 +8,7 @@ import (
 )
 
 // ticker tells the balancer the time, which has no clock of its own: shares in
-// slow start grow with it. It is one timer on the controller's clock.
+// slow start grow with it, and anomalies are looked for. It is one timer on the controller's clock.
 type ticker struct {
 	live  *balancer.Live
 	clock clock.Clock

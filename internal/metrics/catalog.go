@@ -149,6 +149,10 @@ var (
 		"Targets that are being deregistered: they get no new requests, and may finish what they have begun.", ""} // target_group
 	FailOpen = &Metric{"elbow_target_group_fail_open", KindGauge, groupLabels,
 		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but fewer healthy ones than minimum_healthy_targets asks for, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
+	AnomalousHosts = &Metric{"elbow_anomalous_hosts", KindGauge, groupLabels,
+		"Targets that fail more of their requests, or answer slower, than the others of their group.", "AnomalousHostCount"} // target_group
+	MitigatedHosts = &Metric{"elbow_mitigated_hosts", KindGauge, groupLabels,
+		"Targets that get less than their share because they are, or until a moment ago were, anomalous.", "MitigatedHostCount"} // target_group
 	TargetHealth = &Metric{"elbow_target_health", KindGauge, with(targetLabels, "state"),
 		"Always 1; the state label is the target's health: initial, healthy, unhealthy, draining, unused or unavailable.",
 		"HealthyHostCount and UnHealthyHostCount (by AvailabilityZone, when summed by zone)"} // target_group, target, zone, state
@@ -179,7 +183,7 @@ var catalog = []*Metric{
 	desyncRequests, invalidFields, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries,
 	groupQueued, groupRejected, QueuedRequests, groupResponseTime,
-	HealthyHosts, UnhealthyHosts, DrainingHosts, FailOpen,
+	HealthyHosts, UnhealthyHosts, DrainingHosts, AnomalousHosts, MitigatedHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,

@@ -67,6 +67,8 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 			e.Emit(UnhealthyHosts, 1, group)
 			e.Emit(DrainingHosts, 0, group)
 			e.Emit(QueuedRequests, 0, group)
+			e.Emit(AnomalousHosts, 1, group)
+			e.Emit(MitigatedHosts, 1, group)
 			e.Emit(FailOpen, 0, group)
 			for i := range targetsPerGroup {
 				target := fmt.Sprintf("10.0.0.%d:80", i)

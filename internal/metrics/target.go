@@ -1,5 +1,7 @@
 package metrics
 
+import "time"
+
 // targetClasses are the values of the class label of target responses.
 var targetClasses = [...]string{"2xx", "3xx", "4xx", "5xx"}
 
@@ -86,4 +88,25 @@ func (s *TargetShard) Observe(ns int64) {
 	}
 	s.responseTime.Add(uint64(ns))
 	s.responses.Inc()
+}
+
+// TargetTotals are sums over the shards of a Target.
+type TargetTotals struct {
+	ConnectionErrors uint64
+	Responses        uint64        // whose time was observed
+	Responses5xx     uint64        // by class
+	ResponseTime     time.Duration // of all Responses together
+}
+
+// Totals sums what was counted so far. It reads what event loops write, so it is
+// for a call each second and not for one each request.
+func (t *Target) Totals() (sum TargetTotals) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		sum.ConnectionErrors += s.ConnectionErrors.Load()
+		sum.Responses5xx += s.codes[len(s.codes)-1].Load()
+		sum.ResponseTime += time.Duration(s.responseTime.Load())
+		sum.Responses += s.responses.Load()
+	}
+	return sum
 }
