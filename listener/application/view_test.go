@@ -412,6 +412,28 @@ func TestViewsDependOnRules(t *testing.T) {
 	}
 }
 
+// TestViewsAreBounded: a long path with many readings is refused unseen, one with
+// two is not.
+func TestViewsAreBounded(t *testing.T) {
+	p := &policies[0]
+	set := rule.Compile(p.rules)
+	f := func(path, want string) {
+		t.Helper()
+		if got := p.verdict(set, path); got != want {
+			t.Errorf("%.40s, %d bytes: %s, want %s", path, len(path), got, want)
+		}
+	}
+	long := strings.Repeat("abcdefgh", 16<<10/8-10)
+	f("/public/"+long, "passed")
+	f("/public//"+long, "passed")
+	f("/public/a%20b%C3%A9"+long, "passed")
+	f("/public/a%2fb"+long, "passed")
+	f("/public/a;b/"+long, "passed")
+	f("/public/a%2fb;c/"+long, "ambiguous")
+	f("/public/a/../b%2f"+long, "ambiguous")
+	f("/public/a/../b%2f"+long[:2000], "passed")
+}
+
 func TestBadPath(t *testing.T) {
 	good := []string{"/", "/%", "/%0", "/%u", "/%u0", "/%u00", "/%u006", "/%u0436", "/%C0", "/%C0_la", "/%C0%20la", "/%C3%80", "/%e0%a0%80", "/%f0%90%80%80",
 		"/%E0%20", "/%e0%80", "/%01%7f", "/%25%30%30"}
@@ -453,9 +475,10 @@ func BenchmarkViews(b *testing.B) {
 	scratch := make([]byte, 0, 64<<10)
 	in := rule.Request{Host: []byte("h"), Method: []byte("GET")}
 	for name, path := range map[string]string{
+		"long":   "/a%2f" + strings.Repeat("x", 15_000),
 		"usual":  "/public/a%20b",
 		"sloppy": "/public//a/b",
-		"worst":  strings.Repeat(`/a\b%2f%5c./`, 1300),
+		"worst":  strings.Repeat(`/a\b%2f%5c./`, maxViewBytes/maxViews/12),
 	} {
 		b.Run(name, func(b *testing.B) {
 			p := []byte(path)
