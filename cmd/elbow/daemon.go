@@ -24,6 +24,7 @@ type daemonOptions struct {
 	config       string        // path of the configuration
 	drainDelay   time.Duration // accept that long after SIGTERM
 	drainTimeout time.Duration // wait that long for requests in flight
+	memoryLimit  byteSize      // bytes that the process may use; 0: what its control group may
 	stderr       io.Writer
 	colour       bool   // stderr may have colours
 	started      func() // called once the daemon is ready; may be nil
@@ -37,6 +38,7 @@ type daemon struct {
 	log     *daemonLog
 	source  *file.Source
 	notify  *notifier
+	memory  memoryLimit
 	reloads chan struct{} // asks for a reload; one that waits stands for many
 	reopens chan struct{} // asks for the access log to be opened anew, likewise
 
@@ -82,6 +84,7 @@ func runDaemon(opt daemonOptions) error {
 	defer server.Close()
 	d.Controller, err = control.New(control.Options{
 		Load: d.load, Log: d.log.Logger, StateDirectory: stateDirectory(), Version: version, Commit: commit,
+		MemoryLimit: d.memory.bytes, MemoryUsed: d.memory.used,
 	})
 	if err != nil {
 		return err
@@ -108,7 +111,7 @@ func runDaemon(opt daemonOptions) error {
 	return d.drain(<-stop, stop)
 }
 
-// describe logs what the daemon is and what it may use.
+// describe finds out and logs what the daemon is and what it may use.
 func (d *daemon) describe() {
 	fields := []zap.Field{zap.String("version", version), zap.String("commit", commit), zap.Int("pid", os.Getpid())}
 	// The Go runtime has raised the soft limit to the hard one already.
@@ -116,8 +119,9 @@ func (d *daemon) describe() {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil {
 		fields = append(fields, zap.Uint64("open_files", files.Cur))
 	}
-	if limit := limitMemory(); limit > 0 {
-		fields = append(fields, zap.Int64("memory_limit_bytes", limit))
+	d.memory = limitMemory(int64(d.opt.memoryLimit))
+	if d.memory.bytes > 0 {
+		fields = append(fields, zap.Int64("memory_limit_bytes", d.memory.bytes))
 	}
 	d.log.Info("elbow", fields...)
 }

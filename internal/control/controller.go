@@ -41,6 +41,11 @@ type Options struct {
 	// StateDirectory is where the process keeps what a restart must not lose;
 	// empty when it has no such place.
 	StateDirectory string
+	// MemoryLimit is how many bytes the process may use; near it the server
+	// stops taking on work. 0 is no limit. MemoryUsed says how many it uses; nil
+	// means what the Go runtime has.
+	MemoryLimit int64
+	MemoryUsed  func() int64
 	// Version and Commit are reported in metrics and status.
 	Version, Commit string
 	// Resolver configures DNS; its Clock, Log and OnChange are set here.
@@ -63,6 +68,8 @@ type Controller struct {
 	woken    chan struct{}  // wakes follow
 	closing  chan struct{}  // ends follow, and the wait of retireAccess
 	followed chan struct{}  // closed when it ended
+	watched  chan struct{}  // closed when watchMemory ended
+	memory   *memoryWatch   // watchMemory's, but for limit and used
 	retired  sync.WaitGroup // goroutines of retireAccess
 
 	// Serialises configuration changes. It is held while names are resolved
@@ -95,7 +102,7 @@ type attempt struct {
 func New(opt Options) (*Controller, error) {
 	c := &Controller{
 		opt: opt, log: opt.Log, live: &balancer.Live{},
-		woken: make(chan struct{}, 1), closing: make(chan struct{}), followed: make(chan struct{}),
+		woken: make(chan struct{}, 1), closing: make(chan struct{}), followed: make(chan struct{}), watched: make(chan struct{}),
 		leaving: map[balancer.Key]*deregistration{},
 	}
 	if c.log == nil {
@@ -138,7 +145,9 @@ func New(opt Options) (*Controller, error) {
 	}
 	c.resolver = resolve.New(ropt)
 	c.ticker = startTicker(c.live, c.opt.Clock)
+	c.memory = newMemoryWatch(&c.opt, c.server.SetPressure, c.log)
 	go c.follow()
+	go c.watchMemory(c.memory)
 	return c, nil
 }
 
@@ -516,6 +525,7 @@ func (c *Controller) Close() {
 	c.resolver.Close()
 	close(c.closing)
 	<-c.followed
+	<-c.watched
 	c.ticker.stop()
 	c.probes.Close()
 	c.set.Close()

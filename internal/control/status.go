@@ -195,6 +195,11 @@ func (c *Controller) scrape(e metrics.Emitter) {
 	if !loaded.IsZero() {
 		e.Emit(metrics.ConfigReloadSuccessTime, float64(loaded.UnixMilli())/1e3)
 	}
+	if c.memory.limit > 0 {
+		e.Emit(metrics.MemoryLimit, float64(c.memory.limit))
+		e.Emit(metrics.MemoryUsed, float64(c.memory.used()))
+	}
+	e.Emit(metrics.MemoryPressure, float64(c.server.Pressure()))
 	e.Emit(metrics.AcceptFailures, float64(c.set.AcceptFailures()))
 	e.Emit(metrics.AccessLogDropped, float64(dropped))
 	s := c.live.Load()

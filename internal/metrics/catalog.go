@@ -170,6 +170,12 @@ var (
 	ConfigReloadSuccessTime = &Metric{"elbow_config_last_reload_success_timestamp_seconds", KindGauge, nil,
 		"When an attempt to load a configuration last succeeded, as Unix time; also when it had not changed.", ""}
 
+	MemoryLimit = &Metric{"elbow_memory_limit_bytes", KindGauge, nil,
+		"What the process may use of memory; absent without a limit.", ""}
+	MemoryUsed = &Metric{"elbow_memory_used_bytes", KindGauge, nil,
+		"What counts against the memory limit; absent without one.", ""}
+	MemoryPressure = &Metric{"elbow_memory_pressure", KindGauge, nil,
+		"0 while memory is enough, 1 from 92 % of the limit on, when responses close their connections, 2 from 95 % on, when requests are answered 503.", ""}
 	AcceptFailures = &Metric{"elbow_accept_failures_total", KindCounter, nil,
 		"Attempts to accept connections that failed for want of descriptors or memory, over all listeners. Clients wait meanwhile; the next attempt is 100 ms later.", ""}
 	AccessLogDropped = &Metric{"elbow_access_log_dropped_lines_total", KindCounter, nil,
@@ -187,6 +193,7 @@ var catalog = []*Metric{
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,
+	MemoryLimit, MemoryUsed, MemoryPressure,
 	AcceptFailures, AccessLogDropped, buildInfo,
 }
 

@@ -59,6 +59,9 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 		e.Emit(ConfigInfo, 1, "0123abcd")
 		e.Emit(ConfigReloadSuccessful, 1)
 		e.Emit(ConfigReloadSuccessTime, 1.7e9)
+		e.Emit(MemoryLimit, 1)
+		e.Emit(MemoryUsed, 1)
+		e.Emit(MemoryPressure, 0)
 		e.Emit(AcceptFailures, 0)
 		e.Emit(AccessLogDropped, 7)
 		for g := range groups {

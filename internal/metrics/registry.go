@@ -80,7 +80,7 @@ func New(shards int, opts Options) *Registry {
 	}
 	r.reg.MustRegister(
 		// The memory statistics of the Go collector are 24 series, a good part
-		// of the budget of 100; the four below are those that people look at.
+		// of the budget of 120; the four below are those that people look at.
 		collectors.NewGoCollector(
 			collectors.WithGoCollectorMemStatsMetricsDisabled(),
 			collectors.WithGoCollectorRuntimeMetrics(goRuntimeMetrics),

@@ -177,7 +177,7 @@ func (x *exchange) composeResponse(size int, payload []byte, done bool) {
 	// Asked once more: a drain may have begun since the request came, and a
 	// client that is not told would send its next request into a closing
 	// connection.
-	if !x.willDrain() || x.server().draining.Load() {
+	if !x.willDrain() || x.server().keepsNone() {
 		x.closing = true
 	}
 	headers := &x.bind.Listener.ResponseHeaders

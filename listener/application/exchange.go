@@ -326,7 +326,7 @@ func (x *exchange) begin(n int, o Outcome) {
 		return
 	}
 	x.judge()
-	x.closing = x.closing || x.req.Close || x.server().draining.Load() || c.lifetimeOver(x.worker.Now)
+	x.closing = x.closing || x.req.Close || x.server().keepsNone() || c.lifetimeOver(x.worker.Now)
 	x.body.Reset(x.req.Body, x.req.ContentLength)
 	if x.req.Body != httpmsg.BodyNone {
 		x.takeBody()
@@ -375,6 +375,9 @@ func (x *exchange) run() bool {
 
 // admit refuses what no target may see.
 func (x *exchange) admit() Outcome {
+	if x.server().Pressure() == PressureRefuse {
+		return OutcomeMemoryPressure
+	}
 	if !x.mitigate() {
 		return OutcomeDesyncBlocked
 	}

@@ -71,7 +71,7 @@ func statusText(status int) string {
 // beginResponse starts a response of our own.
 func (x *exchange) beginResponse(status int) {
 	x.status = status
-	if !x.willDrain() || x.server().draining.Load() {
+	if !x.willDrain() || x.server().keepsNone() {
 		x.closing = true
 	}
 	x.vec, x.out = x.vec[:0], x.out[:0]

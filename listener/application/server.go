@@ -28,6 +28,7 @@ type Server struct {
 
 	access   atomic.Pointer[accesslog.Log]
 	draining atomic.Bool
+	pressure atomic.Uint32 // a Pressure
 	panics   atomic.Uint64
 	sources  atomic.Pointer[sources] // nil until a limit asks for it
 }
@@ -64,6 +65,25 @@ func (s *Server) epochAt(now int64) int64 {
 // It returns the log that was used before: a few requests may still append to
 // it, and lose their line if it is closed.
 func (s *Server) SetAccessLog(l *accesslog.Log) *accesslog.Log { return s.access.Swap(l) }
+
+// Pressure says how short the process is of memory.
+type Pressure uint32
+
+// What is done about it.
+const (
+	PressureNone   Pressure = iota
+	PressureClose           // every response closes its connection
+	PressureRefuse          // and requests are answered 503
+)
+
+// SetPressure tells how short the process is of memory.
+func (s *Server) SetPressure(p Pressure) { s.pressure.Store(uint32(p)) }
+
+// Pressure returns what SetPressure was told last.
+func (s *Server) Pressure() Pressure { return Pressure(s.pressure.Load()) }
+
+// keepsNone tells whether every response closes its connection.
+func (s *Server) keepsNone() bool { return s.draining.Load() || s.pressure.Load() != 0 }
 
 // Drain makes every response from now on close its connection, and says so in
 // a Connection header. It cannot be undone.
