@@ -201,6 +201,11 @@ func (x *exchange) readHead() headResult {
 	for {
 		if x.start < x.end {
 			in := x.buf[x.start:x.end]
+			if c.place&blankLine != 0 && in[0] == '\r' {
+				x.req.Reset(nil)
+				x.begin(0, refused(http1.BadLineEnding)) // a second one
+				return headComplete
+			}
 			if scanned == 0 || http1.HeadComplete(in, scanned) {
 				n, r := http1.ParseRequest(in, &x.req, x.server().limits)
 				if n > 0 || r != 0 {
@@ -238,7 +243,8 @@ func (x *exchange) readHead() headResult {
 			if x.start == x.end {
 				return headNone
 			}
-			if x.onlyBlank() {
+			if x.onlyBlank() && c.place&blankLine == 0 {
+				c.place |= blankLine
 				x.start, x.end = 0, 0
 				return headNone
 			}
@@ -301,6 +307,7 @@ func (x *exchange) makeRoom() bool {
 // configuration holds.
 func (x *exchange) begin(n int, o Outcome) {
 	c := x.conn
+	c.place &^= blankLine
 	removed := c.reload()
 	x.bind = c.bind
 	x.attr = &x.bind.Listener.LoadBalancer.Attributes

@@ -92,7 +92,7 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // Accept takes a connection that was accepted on the socket of slot. It runs
 // on a loop's goroutine.
 func (s *Server) Accept(slot int, l *netio.Loop, fd int, remote netip.AddrPort) {
-	c := &conn{server: s, slot: int32(slot)}
+	c := &conn{server: s, place: place(slot << 1)}
 	b := s.live.Load().Bind(slot)
 	if b == nil {
 		// Accepted while the listener was being removed. The client sees a
@@ -137,11 +137,20 @@ type conn struct {
 	bind   *balancer.Bind // of the last request: what holds should the listener be removed
 	born   int64          // engine time
 	source uint32         // under which it is counted; 0 if it is not
-	slot   int32
+	place  place
 
 	// What Local said; zero until it is asked: see localAddr.
 	local [16]byte
 }
+
+// place is the slot of a connection's socket and, in the lowest bit, whether an
+// empty line came where a request should begin. One bit more in conn would make it
+// a size class larger.
+type place uint32
+
+const blankLine place = 1
+
+func (p place) slot() int { return int(p >> 1) }
 
 // localAddr is the address of ours that the client connected to. On a socket that
 // takes all addresses only the kernel knows; it is asked once.
@@ -248,7 +257,7 @@ func (c *conn) Serve(w *netio.Worker) {
 // removed keeps its last one for the connections that it still has; they end
 // with their next response.
 func (c *conn) reload() (removed bool) {
-	b := c.server.live.Load().Bind(int(c.slot))
+	b := c.server.live.Load().Bind(c.place.slot())
 	if b == nil {
 		return true
 	}
