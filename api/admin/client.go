@@ -92,7 +92,12 @@ const maxAnswer = 256 << 20
 // do sends a request and decodes the answer into v. The error is a *Failure, an
 // *Unreachable, ctx's, or one of transport.
 func (c *Client) do(ctx context.Context, method, path string, v any) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://elbow"+path, nil)
+	return c.send(ctx, method, path, nil, v)
+}
+
+// send is do with a body.
+func (c *Client) send(ctx context.Context, method, path string, content io.Reader, v any) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://elbow"+path, content)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ func newHandler(c Controller, log *zap.Logger) http.Handler {
 		{Endpoint{"GET", "/readyz", "200 when a configuration is in force and its listeners are bound; 503 while starting or draining"}, h.readyz},
 		{Endpoint{"GET", "/status", "listeners, target groups, the health of every target, and how the last reload ended"}, h.status},
 		{Endpoint{"GET", "/config", "hash and files of the configuration in force"}, h.config},
+		{Endpoint{"POST", "/explain", "say which listener, rule and targets would serve a request, and why"}, h.explain},
 		{Endpoint{"GET", "/metrics", "Prometheus metrics"}, c.Metrics().Handler().ServeHTTP},
 		{Endpoint{"POST", "/reload", "read the configuration and wait until it is in force, or learn all that is wrong with it"}, h.reload},
 		{Endpoint{"POST", "/reopen-logs", "open the access log anew, after it was renamed"}, h.reopenLogs},

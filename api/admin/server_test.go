@@ -144,6 +144,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/metrics", 200, `elbow_build_info`},
 		{"GET", "/", 200, `"path": "/reopen-logs"`},
 		{"POST", "/reload", 200, `"generation": 7`},
+		{"POST", "/explain", 400, `"reason": "bad_question"`},
 		{"POST", "/reopen-logs", 200, `"reopened": true`},
 		{"GET", "/reload", 405, `"reason": "method_not_allowed"`},
 		{"DELETE", "/status", 405, `"error": "/status takes GET, not DELETE"`},

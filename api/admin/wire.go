@@ -32,6 +32,7 @@ const (
 	ReasonDraining             Reason = "draining"              // 503: the daemon is about to end
 	ReasonNotFound             Reason = "not_found"             // 404
 	ReasonMethodNotAllowed     Reason = "method_not_allowed"    // 405
+	ReasonBadQuestion          Reason = "bad_question"          // 400: POST /explain asks about what is no request, or not listened for
 	ReasonForbiddenHost        Reason = "forbidden_host"        // 403: the Host header names no loopback host
 	ReasonCrossOrigin          Reason = "cross_origin"          // 403: another web site asked a browser to send this
 	ReasonFailed               Reason = "failed"                // 500
