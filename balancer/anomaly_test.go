@@ -96,7 +96,7 @@ func TestAnomalyMitigation(t *testing.T) {
 	}
 	for name, set := range bad {
 		for _, n := range []int{3, 10} {
-			for _, rate := range []int{20 * n, 1000} {
+			for _, rate := range []int{20 * n, 500} {
 				for phase := range judgeEvery {
 					a := newAnomalyGroup(t, n, rate, true)
 					for range 10 + phase {
@@ -141,13 +141,13 @@ func boolTo(b bool) float64 {
 }
 
 // Nothing is anomalous when all targets are the same, however bad they are, in
-// an hour each.
+// 20 minutes each.
 func TestNoAnomaly(t *testing.T) {
 	f := func(name string, n, rate int, set func(*anomalyGroup)) {
 		t.Helper()
 		a := newAnomalyGroup(t, n, rate, true)
 		set(a)
-		for range 3600 {
+		for range 1200 {
 			a.second()
 			if anomalous, _ := a.group().Anomalies(); anomalous > 0 {
 				t.Errorf("%s: %d targets anomalous", name, anomalous)

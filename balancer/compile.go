@@ -74,6 +74,7 @@ func Compile(m *config.Model, prev *Snapshot, env Env) *Snapshot {
 	// Only now is it known which load balancers use a group.
 	for _, g := range c.next.Groups {
 		c.pickers(g)
+		g.budget = c.newBudget(g)
 		g.Refresh()
 	}
 	return c.next

@@ -29,6 +29,8 @@ type Group struct {
 	limit int64  // elbow.max_outstanding_requests; 0: none
 	queue *queue // of requests that found no target below it; never nil
 
+	budget *retryBudget // nil: none
+
 	eligible atomic.Pointer[eligible]
 
 	// moving tells that the weights change with time, so that each Tick must

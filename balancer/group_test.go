@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -100,6 +101,46 @@ func TestCrossZone(t *testing.T) {
 				want = append(want, share[1])
 			}
 			wantShares(t, fmt.Sprintf("%v, mode %d", a, mode), counts, want)
+		}
+	}
+}
+
+// The same over 100,000 requests, whose clients DNS has spread over the zones at
+// random: each target's part is within one percentage point, and, for its
+// difference to come by chance, within 4.5 standard deviations (99.999 %; with a
+// fixed seed the outcome is the same in every run).
+func TestCrossZoneShares(t *testing.T) {
+	const requests = 100_000
+	for _, a := range algorithms {
+		for mode, share := range map[config.CrossZone][2]float64{
+			config.CrossZoneOn:  {0.1, 0.1},
+			config.CrossZoneOff: {0.25, 0.0625},
+		} {
+			cfg := zoned(mode, 2, 8)
+			cfg.Attributes.Algorithm = a
+			g := Compile(model(twoZones, cfg), nil, testEnv).Groups[0]
+			for _, target := range g.Targets {
+				setHealth(target, healthy)
+			}
+			g.Refresh()
+			for _, drawn := range []bool{false, true} { // zones drawn by DNS, or, for one address, by Pick
+				rnd := rand.New(rand.NewPCG(19, uint64(mode)))
+				counts := map[*Target]int{}
+				for range requests {
+					p := Pick{Zone: rnd.IntN(2), Random: rnd.Uint64()}
+					if drawn {
+						p.Zone = config.NoZone
+					}
+					counts[g.Pick(&p)]++
+				}
+				for i, target := range g.Targets {
+					want := share[min(target.Zone, 1)]
+					off := float64(counts[target])/requests - want
+					if limit := min(.01, 4.5*math.Sqrt(want*(1-want)/requests)); math.Abs(off) > limit {
+						t.Errorf("%v, mode %d, drawn by Pick %t: target %d got %.3f %%, want %.3f ± %.3f", a, mode, drawn, i, 100*(want+off), 100*want, 100*limit)
+					}
+				}
+			}
 		}
 	}
 }

@@ -220,6 +220,34 @@ func TestLeastOutstandingUnderConcurrency(t *testing.T) {
 	}
 }
 
+// Goroutines that pick at the same moment may see the same counts. Each of them
+// adds one at most to what it saw, so the counts are never further apart than
+// there are goroutines, and no goroutine makes them drift.
+func TestLeastOutstandingIsBounded(t *testing.T) {
+	const goroutines = 16
+	for _, n := range []int{2, 5, 40} {
+		g := pickable(config.LeastOutstandingRequests, n)
+		var wg sync.WaitGroup
+		for i := range goroutines {
+			wg.Go(func() {
+				rnd := rand.New(rand.NewPCG(18, uint64(i)))
+				for range 1000 {
+					g.Pick(&Pick{Random: rnd.Uint64(), Zone: config.NoZone}).State.Outstanding.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		least, most := int64(1<<62), int64(0)
+		for _, target := range g.Targets {
+			outstanding := target.State.Outstanding.Load()
+			least, most = min(least, outstanding), max(most, outstanding)
+		}
+		if most-least > goroutines {
+			t.Errorf("%d targets: from %d to %d outstanding, at most %d apart", n, least, most, goroutines)
+		}
+	}
+}
+
 // A group beyond exactScan is sampled: nearly all picks are among the best
 // tenth. The exact share of misses is 0.9^32, 3.4 %; 5 % leaves nine standard
 // deviations.

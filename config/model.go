@@ -332,6 +332,7 @@ type TargetGroupAttributes struct {
 	SlowStart         time.Duration // slow_start.duration_seconds; 0 is off
 	AnomalyMitigation bool          // load_balancing.algorithm.anomaly_mitigation
 	Failover          bool          // elbow.failover.enabled
+	RetryBudget       int           // elbow.retry_budget.percent of the requests, 1 to 100; 0 is off
 
 	MaxOutstanding int           // elbow.max_outstanding_requests, of each target; 0: any number
 	QueueSize      int           // elbow.queue_size; 0: who finds no target below the limit is refused at once

@@ -118,6 +118,8 @@ var (
 		"Requests that waited for a target with room, because every one had elbow.max_outstanding_requests.", ""}
 	groupRejected = &Metric{"elbow_target_group_rejected_requests_total", KindCounter, groupLabels,
 		"Requests answered 503 because no target had room, at once or after waiting.", ""}
+	groupRetriesDenied = &Metric{"elbow_target_group_retries_denied_total", KindCounter, groupLabels,
+		"Attempts that were not made again because the retry budget was spent.", ""}
 	groupResponseTime = &Metric{"elbow_target_group_response_time_seconds", KindHistogram, groupLabels,
 		"Time from when the request left the load balancer until the target started to answer.", "TargetResponseTime"}
 
@@ -187,7 +189,7 @@ var catalog = []*Metric{
 	connections, activeConnections, rejectedConnections, requests, elbResponses, elbResponseCodes, redirects,
 	fixedResponses, ruleEvaluations, forwardedIgnored, nonSticky, receivedBytes, sentBytes,
 	desyncRequests, invalidFields, refusedRequests,
-	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries,
+	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupRetriesDenied,
 	groupQueued, groupRejected, QueuedRequests, groupResponseTime,
 	HealthyHosts, UnhealthyHosts, DrainingHosts, AnomalousHosts, MitigatedHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,

@@ -111,6 +111,7 @@ func emitGroup(e Emitter, g *Group) {
 	count(groupConnectionErrors, func(s *GroupShard) *Counter { return &s.ConnectionErrors })
 	count(groupTLSErrors, func(s *GroupShard) *Counter { return &s.TLSErrors })
 	count(groupRetries, func(s *GroupShard) *Counter { return &s.Retries })
+	count(groupRetriesDenied, func(s *GroupShard) *Counter { return &s.RetriesDenied })
 	count(groupQueued, func(s *GroupShard) *Counter { return &s.Queued })
 	count(groupRejected, func(s *GroupShard) *Counter { return &s.Rejected })
 	for i, class := range targetClasses {

@@ -24,6 +24,7 @@ type GroupShard struct {
 	Retries          Counter // attempts without an answer that were made again
 	Queued           Counter // requests that waited for a target with room
 	Rejected         Counter // requests for which no target had room, at once or after waiting
+	RetriesDenied    Counter // attempts that were not made again for want of budget
 	codes            [len(targetClasses)]Counter
 
 	// ResponseTime is the time from when the request left until the first byte

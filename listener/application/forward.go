@@ -40,6 +40,7 @@ func (x *exchange) forward(f *balancer.Forward) {
 	x.counters.Requests.Inc()
 	x.countInvalidFields()
 	counters.Requests.Inc()
+	x.group.EarnRetry(x.worker.Loop().Index)
 	fresh := false // the next attempt must not use an idle connection
 	for x.attempts = 1; ; x.attempts++ {
 		o, again := x.attempt(fresh)
@@ -51,7 +52,7 @@ func (x *exchange) forward(f *balancer.Forward) {
 		}
 		failed := x.targetShard()
 		x.dropTarget()
-		if again == retryNever || x.attempts == maxAttempts || x.headSent || again == retryElsewhere && !x.elsewhere(&pick) {
+		if again == retryNever || x.attempts == maxAttempts || x.headSent || !x.affords(counters) || again == retryElsewhere && !x.elsewhere(&pick) {
 			x.countResponse(counters)
 			x.release()
 			x.fail(o)
@@ -82,6 +83,15 @@ func (x *exchange) deregistered(o Outcome, again retry) (Outcome, retry) {
 		return OutcomeTargetDeregistered, retryNever
 	}
 	return o, again
+}
+
+// affords tells whether the group has a retry left (elbow.retry_budget.percent).
+func (x *exchange) affords(group *metrics.GroupShard) bool {
+	if x.group.SpendRetry(x.worker.Loop().Index) {
+		return true
+	}
+	group.RetriesDenied.Inc()
+	return false
 }
 
 // countResponse counts the target's response, if there was one; one that broke
