@@ -31,6 +31,10 @@ type Env struct {
 	// them without.
 	Sticky *sticky.Keys
 
+	// Targets returns the targets to register in a group; nil means those of the
+	// configuration.
+	Targets func(*config.TargetGroup) []config.Target
+
 	// Resolve returns the addresses last known for the DNS name of a target,
 	// in any order. It must not wait for the network.
 	Resolve func(name string) []netip.Addr
@@ -102,8 +106,12 @@ func (c *compiler) group(tg *config.TargetGroup) {
 		g.Metrics = c.env.GroupMetrics(tg)
 	}
 	seen := make(map[netip.AddrPort]bool)
-	for i := range tg.Targets {
-		t := &tg.Targets[i]
+	targets := tg.Targets
+	if c.env.Targets != nil {
+		targets = c.env.Targets(tg)
+	}
+	for i := range targets {
+		t := &targets[i]
 		for _, addr := range c.addresses(t) {
 			addr := netip.AddrPortFrom(addr, t.Port)
 			if seen[addr] {

@@ -89,13 +89,14 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 256 << 20
 
-// do sends a request and decodes the answer into v. The error is a *Failure, an
-// *Unreachable, ctx's, or one of transport.
+// do sends a request without a body; see send.
 func (c *Client) do(ctx context.Context, method, path string, v any) ([]byte, error) {
 	return c.send(ctx, method, path, nil, v)
 }
 
-// send is do with a body.
+// send sends a request, with content as its body unless that is nil, and decodes the
+// answer into v. The error is a *Failure, an *Unreachable, ctx's, or one of
+// transport.
 func (c *Client) send(ctx context.Context, method, path string, content io.Reader, v any) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://elbow"+path, content)
 	if err != nil {
@@ -113,7 +114,7 @@ func (c *Client) send(ctx context.Context, method, path string, content io.Reade
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	got, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -121,11 +122,11 @@ func (c *Client) send(ctx context.Context, method, path string, content io.Reade
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	var f Failure
-	if resp.StatusCode >= 300 && json.Unmarshal(body, &f) == nil && f.Message != "" {
-		return body, &f
+	if resp.StatusCode >= 300 && json.Unmarshal(got, &f) == nil && f.Message != "" {
+		return got, &f
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return body, fmt.Errorf("%s %s: answered %s, which is not JSON: is this the admin socket of elbow? %w", method, path, resp.Status, err)
+	if err := json.Unmarshal(got, v); err != nil {
+		return got, fmt.Errorf("%s %s: answered %s, which is not JSON: is this the admin socket of elbow? %w", method, path, resp.Status, err)
 	}
-	return body, nil
+	return got, nil
 }

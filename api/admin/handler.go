@@ -39,6 +39,11 @@ func newHandler(c Controller, log *zap.Logger) http.Handler {
 		{Endpoint{"POST", "/explain", "say which listener, rule and targets would serve a request, and why"}, h.explain},
 		{Endpoint{"GET", "/metrics", "Prometheus metrics"}, c.Metrics().Handler().ServeHTTP},
 		{Endpoint{"POST", "/reload", "read the configuration and wait until it is in force, or learn all that is wrong with it"}, h.reload},
+		{Endpoint{"GET", "/targets/overrides", "targets registered, deregistered or drained against what the configuration says"}, h.overrides},
+		{Endpoint{"POST", "/targets/register", `add a target, or take back what took it out: {"target_group": "web", "id": "10.0.0.1", "port": 8080, "zone": "a"}`}, h.override(control.RegisterTarget)},
+		{Endpoint{"POST", "/targets/deregister", "take a target out of its group: it drains, and is gone"}, h.override(control.DeregisterTarget)},
+		{Endpoint{"POST", "/targets/drain", "the same, but the status goes on showing it"}, h.override(control.DrainTarget)},
+		{Endpoint{"POST", "/targets/clear", "take back the overrides of one target, or without a body all"}, h.clearOverrides},
 		{Endpoint{"POST", "/reopen-logs", "open the access log anew, after it was renamed"}, h.reopenLogs},
 	}
 	return guard(h)

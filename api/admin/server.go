@@ -35,6 +35,11 @@ type Controller interface {
 	// Reload reads the configuration and makes it take effect, or changes
 	// nothing and says why.
 	Reload(context.Context) error
+	// OverrideTarget registers, deregisters or drains a target; ClearOverrides
+	// takes that back; Overrides tells what is in force.
+	OverrideTarget(context.Context, control.TargetAction, control.TargetRef) (control.Overrides, error)
+	ClearOverrides(context.Context, control.TargetRef) (control.Overrides, error)
+	Overrides() control.Overrides
 	// ReopenLogs opens the access log anew.
 	ReopenLogs() error
 }

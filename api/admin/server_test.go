@@ -34,10 +34,23 @@ type fake struct {
 	metrics  *metrics.Registry
 	reload   func(context.Context) error
 	reopen   error
-	reopened atomic.Int32
+
+	overrides control.Overrides
+	cleared   control.TargetRef
+	refuse    error
+	reopened  atomic.Int32
 }
 
 func (f *fake) Status() control.Status       { return f.status }
+func (f *fake) Overrides() control.Overrides { return f.overrides }
+func (f *fake) OverrideTarget(_ context.Context, action control.TargetAction, ref control.TargetRef) (control.Overrides, error) {
+	f.overrides.Targets = append(f.overrides.Targets, control.TargetOverride{Action: action, TargetRef: ref})
+	return f.overrides, f.refuse
+}
+func (f *fake) ClearOverrides(_ context.Context, ref control.TargetRef) (control.Overrides, error) {
+	f.cleared = ref
+	return control.Overrides{}, f.refuse
+}
 func (f *fake) Ready() bool                  { return f.status.Ready }
 func (f *fake) Snapshot() *balancer.Snapshot { return f.snapshot }
 func (f *fake) Metrics() *metrics.Registry   { return f.metrics }

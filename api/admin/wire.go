@@ -30,7 +30,9 @@ const (
 	ReasonNoPermission         Reason = "no_permission"         // 422: a file that the configuration names must not be opened
 	ReasonCannotApply          Reason = "cannot_apply"          // 422: something else that the configuration asks for
 	ReasonDraining             Reason = "draining"              // 503: the daemon is about to end
-	ReasonNotFound             Reason = "not_found"             // 404
+	ReasonInvalidRequest       Reason = "invalid_request"       // 400: what was sent is not understood
+	ReasonUnknownTarget        Reason = "unknown_target"        // 404: there is no such target, target group or zone
+	ReasonNotFound             Reason = "not_found"             // 404: there is no such endpoint
 	ReasonMethodNotAllowed     Reason = "method_not_allowed"    // 405
 	ReasonBadQuestion          Reason = "bad_question"          // 400: POST /explain asks about what is no request, or not listened for
 	ReasonForbiddenHost        Reason = "forbidden_host"        // 403: the Host header names no loopback host

@@ -51,7 +51,7 @@ Data goes to stdout, everything else to stderr.`,
 	root.PersistentFlags().Bool("no-color", false, "no colours, also on a terminal; NO_COLOR does the same")
 	root.AddCommand(
 		newRun(), newDemo(), newValidate(), newSchema(),
-		newReload(), newStatus(), newExplain(), newHealthcheck(),
+		newReload(), newStatus(), newTarget(), newExplain(), newHealthcheck(),
 		newVersion(),
 	)
 	return root

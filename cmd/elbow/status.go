@@ -119,7 +119,10 @@ func writeConfig(b *strings.Builder, c control.ConfigStatus, now time.Time, colo
 // writeGroup shows a target group with the table of its targets.
 func writeGroup(b *strings.Builder, g control.TargetGroupStatus, targets *table, colour bool) {
 	fmt.Fprintf(b, "\n%s  %s, %s, %d of %s healthy", paint(colour, bold, "target group "+g.Name),
-		g.Protocol, g.Algorithm, g.Healthy, count(len(g.Targets), "target"))
+		g.Protocol, g.Algorithm, g.Healthy, count(len(g.Targets)-g.Draining, "target"))
+	if g.Draining > 0 {
+		fmt.Fprintf(b, ", %d draining", g.Draining)
+	}
 	if g.FailOpen {
 		b.WriteString(paint(colour, red, "; fail-open: too few are healthy, so all are used"))
 	}

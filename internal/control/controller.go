@@ -79,17 +79,19 @@ type Controller struct {
 	sticky   stickinessKeys   // guarded by change
 
 	leaving map[balancer.Key]*deregistration // guarded by change
+	state   state                            // guarded by change
 
-	mu       sync.Mutex       // guards what follows; never held for long: /readyz waits for it
-	access   *accesslog.Log   // written with change held as well
-	retiring []*accesslog.Log // were replaced, and are about to be closed
-	dropped  uint64           // lines, by the logs closed so far
-	last     attempt          // the last one to load a configuration
-	loaded   time.Time        // when the last one that succeeded was
-	applied  time.Time        // when the configuration in force took effect
-	shown    []leavingTarget  // leaving, for others to read
-	closed   bool
-	draining bool
+	mu        sync.Mutex       // guards what follows; never held for long: /readyz waits for it
+	access    *accesslog.Log   // written with change held as well
+	retiring  []*accesslog.Log // were replaced, and are about to be closed
+	dropped   uint64           // lines, by the logs closed so far
+	last      attempt          // the last one to load a configuration
+	loaded    time.Time        // when the last one that succeeded was
+	applied   time.Time        // when the configuration in force took effect
+	shown     []leavingTarget  // leaving, for others to read
+	overrides []TargetOverride // of state, for others to read
+	closed    bool
+	draining  bool
 }
 
 // attempt says how an attempt to load a configuration ended.
@@ -113,6 +115,10 @@ func New(opt Options) (*Controller, error) {
 	}
 	c.started = c.opt.Clock.Now()
 	var err error
+	if c.state, err = c.readState(); err != nil {
+		return nil, err
+	}
+	c.publishOverrides()
 	c.engine, err = netio.New(netio.Options{
 		Loops: opt.Loops,
 		Clock: c.opt.Clock,
@@ -218,7 +224,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 
 	// Prepare: names, keys, the access log, sockets.
 	rctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	err := c.resolver.Resolve(rctx, names(m))
+	err := c.resolver.Resolve(rctx, c.names(m))
 	cancel()
 	if err != nil {
 		c.log.Warn("not every target name could be resolved; it is tried again in the background", zap.Error(err))
@@ -254,7 +260,7 @@ func (c *Controller) applyLocked(ctx context.Context, m *config.Model) error {
 	c.useAccess(access)
 	c.accessAs = m.AccessLog
 	c.sticky = keys
-	c.resolver.SetNames(names(m))
+	c.resolver.SetNames(c.names(m))
 	if err := change.Commit(); err != nil {
 		c.log.Error("a listening socket does not accept", zap.Error(err))
 	}
@@ -278,7 +284,7 @@ func (c *Controller) forget(prev *balancer.Snapshot) {
 		c.metrics.Retain(func(any) bool { return false })
 		return
 	}
-	c.resolver.SetNames(names(prev.Model))
+	c.resolver.SetNames(c.names(prev.Model))
 	c.retainMetrics(prev)
 }
 
@@ -305,6 +311,7 @@ func (c *Controller) env(m *config.Model, keys stickinessKeys) balancer.Env {
 			}
 			return c.metrics.Target(k.Group, k.Addr.String(), zone)
 		},
+		Targets: func(g *config.TargetGroup) []config.Target { return c.targets(m, g) },
 		Resolve: func(name string) []netip.Addr {
 			addrs, _ := c.resolver.Lookup(name)
 			return addrs
@@ -316,13 +323,13 @@ func listenerLabel(l *config.Listener) string {
 	return fmt.Sprintf("%s:%d", l.Protocol, l.Port)
 }
 
-// names lists the DNS names of a model's targets.
-func names(m *config.Model) []string {
+// names lists the DNS names of a model's targets, and of those that overrides add.
+func (c *Controller) names(m *config.Model) []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, g := range m.TargetGroups {
-		for i := range g.Targets {
-			if n := g.Targets[i].Name; n != "" && !seen[n] {
+		for _, t := range c.targets(m, g) {
+			if n := t.Name; n != "" && !seen[n] {
 				seen[n] = true
 				out = append(out, n)
 			}
@@ -411,14 +418,7 @@ func (c *Controller) follow() {
 		c.change.Lock()
 		c.endDeregistrations()
 		if prev := c.live.Load(); prev != nil && !c.ending() {
-			next := balancer.Compile(prev.Model, prev, c.env(prev.Model, c.sticky))
-			// A reload that waited for the names has the addresses already.
-			if !sameTargets(prev, next) {
-				c.live.Swap(next)
-				c.syncTargets(next)
-				c.retire(prev, next)
-			}
-			c.settleLeaving(c.live.Load())
+			c.recompile(prev) // a reload that waited for the names has the addresses already
 		}
 		c.change.Unlock()
 	}

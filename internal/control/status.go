@@ -1,11 +1,14 @@
 package control
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/elbow-lb/elbow/balancer"
 	"github.com/elbow-lb/elbow/config"
+	"github.com/elbow-lb/elbow/health"
 	"github.com/elbow-lb/elbow/internal/metrics"
 )
 
@@ -123,14 +126,14 @@ func (c *Controller) Status() Status {
 		lb := &st.LoadBalancers[byLB[l.LoadBalancer]]
 		lb.Listeners = append(lb.Listeners, ls)
 	}
-	leaving := c.leavingTargets()
+	leaving, overrides := c.leavingTargets(), c.Overrides().Targets
 	for _, g := range s.Groups {
-		st.TargetGroups = append(st.TargetGroups, groupStatus(s, g, leaving))
+		st.TargetGroups = append(st.TargetGroups, c.groupStatus(g, leaving, overrides))
 	}
 	return st
 }
 
-func groupStatus(s *balancer.Snapshot, g *balancer.Group, leaving []leavingTarget) TargetGroupStatus {
+func (c *Controller) groupStatus(g *balancer.Group, leaving []leavingTarget, overrides []TargetOverride) TargetGroupStatus {
 	n := g.Counts()
 	gs := TargetGroupStatus{
 		Name: g.Name, Protocol: g.Config.Protocol.String(), Algorithm: g.Config.Attributes.Algorithm.String(),
@@ -156,6 +159,24 @@ func groupStatus(s *balancer.Snapshot, g *balancer.Group, leaving []leavingTarge
 		ts.DrainsUntil = &t.ends
 		gs.Draining++
 		gs.Targets = append(gs.Targets, ts)
+	}
+	for i := range overrides {
+		o := &overrides[i]
+		if o.Action != DrainTarget || o.TargetGroup != g.Name || slices.ContainsFunc(leaving, o.drains) {
+			continue
+		}
+		// It has drained, or never took work since the start.
+		t, err := config.ParseTarget(g.Config, o.ID, o.Port)
+		if err != nil {
+			continue
+		}
+		gs.Draining++
+		gs.Targets = append(gs.Targets, TargetStatus{
+			ID: o.ID, Address: netip.AddrPortFrom(t.Addr, t.Port),
+			State:       health.StateDraining.String(),
+			Reason:      health.TargetDeregistrationInProgress.String(),
+			Description: health.TargetDeregistrationInProgress.Description(0),
+		})
 	}
 	return gs
 }
@@ -225,6 +246,9 @@ func (c *Controller) scrape(e metrics.Emitter) {
 	for _, t := range c.leavingTargets() {
 		draining[t.Key.Group]++
 		scrapeTarget(e, t.Target)
+	}
+	for _, o := range c.Overrides().Targets {
+		e.Emit(metrics.TargetOverride, 1, o.TargetGroup, fmt.Sprintf("%s:%d", o.ID, o.Port), string(o.Action))
 	}
 	for _, g := range s.Groups {
 		e.Emit(metrics.DrainingHosts, float64(draining[g.Name]), g.Name)

@@ -149,6 +149,8 @@ var (
 		"Targets that are unhealthy.", "UnHealthyHostCount"} // target_group
 	DrainingHosts = &Metric{"elbow_draining_hosts", KindGauge, groupLabels,
 		"Targets that are being deregistered: they get no new requests, and may finish what they have begun.", ""} // target_group
+	TargetOverride = &Metric{"elbow_target_override", KindGauge, []string{"target_group", "target", "action"},
+		"Always 1; a target that was registered, deregistered or drained by command, against what the configuration says.", ""} // target_group, target, action
 	FailOpen = &Metric{"elbow_target_group_fail_open", KindGauge, groupLabels,
 		"1 while the group (with cross-zone load balancing off: a zone of it) has targets but fewer healthy ones than minimum_healthy_targets asks for, so that requests go to all of them; else 0.", "UnhealthyStateRouting"} // target_group
 	AnomalousHosts = &Metric{"elbow_anomalous_hosts", KindGauge, groupLabels,
@@ -191,7 +193,7 @@ var catalog = []*Metric{
 	desyncRequests, invalidFields, refusedRequests,
 	groupRequests, groupResponses, groupConnectionErrors, groupTLSErrors, groupRetries, groupRetriesDenied,
 	groupQueued, groupRejected, QueuedRequests, groupResponseTime,
-	HealthyHosts, UnhealthyHosts, DrainingHosts, AnomalousHosts, MitigatedHosts, FailOpen,
+	HealthyHosts, UnhealthyHosts, DrainingHosts, TargetOverride, AnomalousHosts, MitigatedHosts, FailOpen,
 	targetRequests, targetResponses, targetConnectionErrors, targetTLSErrors, targetRetries, targetResponseTime,
 	TargetHealth, OutstandingRequests, IdleConnections,
 	ConfigReloadSuccessful, ConfigReloadSuccessTime, ConfigGeneration, ConfigInfo,

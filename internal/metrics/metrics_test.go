@@ -72,6 +72,7 @@ func emitAll(groups, targetsPerGroup int) func(Emitter) {
 			e.Emit(QueuedRequests, 0, group)
 			e.Emit(AnomalousHosts, 1, group)
 			e.Emit(MitigatedHosts, 1, group)
+			e.Emit(TargetOverride, 1, group, "10.0.0.1:80", "drain")
 			e.Emit(FailOpen, 0, group)
 			for i := range targetsPerGroup {
 				target := fmt.Sprintf("10.0.0.%d:80", i)

@@ -105,8 +105,10 @@ func (d *daemon) get(method, path string, v any) error {
 	return json.Unmarshal(body, v)
 }
 
-func (d *daemon) ask(method, path string) ([]byte, error) {
-	req, err := http.NewRequest(method, "http://elbow"+path, nil)
+func (d *daemon) ask(method, path string) ([]byte, error) { return d.send(method, path, nil) }
+
+func (d *daemon) send(method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequest(method, "http://elbow"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +117,11 @@ func (d *daemon) ask(method, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != 200 {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, explain(body))
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, explain(answer))
 	}
-	return body, err
+	return answer, err
 }
 
 // explain prints a failure as the command line would.
@@ -147,6 +149,15 @@ func (d *daemon) status() (st control.Status, err error) {
 func (d *daemon) metrics() (string, error) {
 	b, err := d.ask("GET", "/metrics")
 	return string(b), err
+}
+
+func (d *daemon) override(action string, ref control.TargetRef) error {
+	body, err := json.Marshal(ref)
+	if err != nil {
+		return err
+	}
+	_, err = d.send("POST", "/targets/"+action, body)
+	return err
 }
 
 func (d *daemon) reopenLogs() error {

@@ -30,6 +30,9 @@ type loadBalancer interface {
 	drain() error
 	// reopenLogs opens the access log anew, after it was renamed.
 	reopenLogs() error
+	// override registers, deregisters or drains a target, or, with the action
+	// clear, takes that back.
+	override(action string, ref control.TargetRef) error
 	// close ends it at once. The error is that it did not end well.
 	close() error
 }
@@ -93,6 +96,15 @@ func (p *inProcess) metrics() (string, error) {
 	return w.Body.String(), nil
 }
 
+func (p *inProcess) override(action string, ref control.TargetRef) error {
+	if action == "clear" {
+		_, err := p.c.ClearOverrides(context.Background(), ref)
+		return err
+	}
+	_, err := p.c.OverrideTarget(context.Background(), control.TargetAction(action), ref)
+	return err
+}
+
 func (p *inProcess) reopenLogs() error { return p.c.ReopenLogs() }
 
 func (p *inProcess) drain() error {
@@ -104,6 +116,23 @@ func (p *inProcess) drain() error {
 func (p *inProcess) close() error {
 	p.c.Close()
 	return nil
+}
+
+// override is "lb target register|deregister|drain|clear GROUP SERVER", with
+// "-> rejected TEXT" or without.
+func (r *run) override(args []string) error {
+	t, err := r.target(args[2])
+	if err != nil {
+		return err
+	}
+	err = r.lb.override(args[0], control.TargetRef{TargetGroup: args[1], ID: t.addr.Addr().String(), Port: t.addr.Port()})
+	if len(args) == 3 {
+		return err
+	}
+	if err == nil {
+		return errors.New("expected it to be rejected, seen it done")
+	}
+	return check("reason of the rejection", args[5], err.Error())
 }
 
 // scriptClock is the clock that the verb clock moves.
@@ -193,6 +222,8 @@ func (r *run) verbLB(args []string, background bool) error {
 			return err
 		}
 		return r.lb.reopenLogs()
+	case (len(args) == 4 || len(args) == 7) && args[0] == "target":
+		return r.override(args[1:])
 	case len(args) == 2 && args[0] == "edit":
 		_, err := r.file(args[1], "elbow.yaml")
 		return err
@@ -203,7 +234,7 @@ func (r *run) verbLB(args []string, background bool) error {
 		}
 		return d.signal(args[1])
 	case len(args) < 2:
-		return errors.New("lb start FILE, lb reload FILE, lb drain, lb rotate-logs, lb edit FILE, lb signal NAME")
+		return errors.New("lb start FILE, lb reload FILE, lb drain, lb target ACTION GROUP SERVER, lb rotate-logs, lb edit FILE, lb signal NAME")
 	}
 	do, name, args := args[0], args[1], args[2:]
 	wait := true
