@@ -9,7 +9,8 @@ import (
 
 // TryRead reads what is there into p, which must not be empty; Again means
 // nothing is. After a read that did not fill p, while c is not hung up, there is
-// nothing more, and reading on would only cost a system call.
+// nothing more, and reading on would only cost a system call. Who calls it over and
+// over sees to Worker.Spend.
 func (c *Conn) TryRead(p []byte) (int, Status) {
 	if invariants && len(p) == 0 {
 		panic("netio: TryRead into nothing, which would look like EOF")
@@ -68,7 +69,7 @@ func (c *Conn) Peek() Status {
 	return OK
 }
 
-// TryWrite writes what fits. After Again the connection is armed: wait for it
+// TryWrite writes what fits; see also Worker.Spend. After Again the connection is armed: wait for it
 // with WaitAny{Write: true}, and call Disarm when done.
 func (c *Conn) TryWrite(p []byte) (int, Status) {
 	if c.aborted() {
@@ -76,7 +77,11 @@ func (c *Conn) TryWrite(p []byte) (int, Status) {
 	}
 	n, e := sysWrite(c.fd, p, 0)
 	if e == syscall.EAGAIN && c.w.CompareAndSwap(nil, stArmed) {
-		// The socket may have drained before the arming, and said so to nobody.
+		// The socket may have drained before the arming, and said so to nobody;
+		// or it was cut, and nobody was waiting.
+		if c.aborted() {
+			return 0, Reset
+		}
 		n, e = sysWrite(c.fd, p, 0)
 	}
 	switch e {
@@ -110,7 +115,7 @@ func (w *Worker) write(c *Conn, p []byte, timeout time.Duration, pace *Pace) Sta
 	if c.aborted() {
 		return Reset
 	}
-	w.spend(len(p))
+	w.Spend(len(p))
 	n, e := sysWrite(c.fd, p, 0)
 	if e == 0 && n == len(p) {
 		return OK
@@ -200,7 +205,7 @@ func (w *Worker) writevAll(c *Conn, iov []unix.Iovec, total int, timeout time.Du
 	if c.aborted() {
 		return Reset
 	}
-	w.spend(total)
+	w.Spend(total)
 	n, e := sysWritev(c.fd, iov)
 	switch {
 	case e == 0 && n == total:

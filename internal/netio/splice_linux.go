@@ -142,7 +142,7 @@ func (w *Worker) Splice(dst, src *Conn, n int64, timeout time.Duration, pace *Pa
 		case 0:
 			held -= k
 			moved += int64(k)
-			w.spend(k)
+			w.Spend(k)
 		case syscall.EAGAIN:
 			if dst.w.CompareAndSwap(nil, stArmed) {
 				continue // armed: try once more before sleeping

@@ -3,6 +3,7 @@ package netio
 import (
 	"iter"
 	"math/bits"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +23,7 @@ import (
 // for long.
 type Worker struct {
 	// Now is the time in nanoseconds since the engine started, as of the last
-	// wake-up (coarse) or Refresh (exact).
+	// wake-up (coarse), or of Refresh or Yield (exact).
 	Now int64
 	// Local is scratch space that the tasks of this worker share, one after
 	// the other; nil at first.
@@ -38,7 +39,7 @@ type Worker struct {
 	suspend  func(struct{}) bool     // back to who called next
 	yielding bool                    // it suspends for Yield
 
-	// budget is what the task may still do before it yields; see spend.
+	// budget is what the task may still do before it yields; see Spend.
 	budget int
 
 	joined  []byte // what Writev sends at once; its capacity is maxJoin
@@ -126,7 +127,7 @@ func (w *Worker) tellAside(t uint8) {
 		s := w.state.Load()
 		if s == asleep {
 			if w.state.CompareAndSwap(asleep, 1<<t) {
-				go w.resume()
+				go w.aside()
 				return
 			}
 		} else if w.state.CompareAndSwap(s, s|1<<t) {
@@ -135,32 +136,52 @@ func (w *Worker) tellAside(t uint8) {
 	}
 }
 
-// resume runs the worker until it sleeps or ends. Nobody else runs it, and
-// nobody can before it has left its stack: only then is it asleep.
+// resume runs the worker until it sleeps, ends or yields; then it goes on beside
+// its loop.
 func (w *Worker) resume() {
+	if w.advance() {
+		go w.aside()
+	}
+}
+
+// aside runs a worker that has yielded until it sleeps or ends. Each time it
+// yields again everybody else who can run has his turn: a new goroutine would be
+// the next to run, and would have what is left of this one's 10 ms.
+func (w *Worker) aside() {
+	for w.advance() {
+		runtime.Gosched()
+	}
+}
+
+// advance runs the worker until it sleeps or ends, or until it yields: then it
+// returns true. Nobody else runs it, and nobody can before it has left its stack:
+// only then is it asleep.
+func (w *Worker) advance() (yielded bool) {
 	for {
 		if _, ok := w.next(); !ok {
-			return
+			return false
 		}
 		if w.yielding {
 			w.yielding = false
-			go w.resume()
-			return
+			return true
 		}
 		if w.state.CompareAndSwap(0, asleep) {
-			return
+			return false
 		}
 	}
 }
 
 // Yield lets the goroutine go on that the worker was woken by. The worker
 // itself continues on another, beside its loop, until it waits for the next
-// time. A task that computes for long calls it before; what moves bytes yields
-// by itself.
+// time, and with the exact time in Now. A task that computes for long calls it
+// before; what moves bytes yields by itself, but for TryRead and TryWrite.
 func (w *Worker) Yield() {
 	w.budget = yieldAfter
 	w.yielding = true
 	w.suspend(struct{}{})
+	// Who never has to wait is told the time by nobody else, and timeouts count
+	// from it.
+	w.Refresh()
 }
 
 const (
@@ -171,9 +192,11 @@ const (
 	operationCost = 16 << 10
 )
 
-// spend counts an operation on n bytes, and yields when the task has held up its
-// loop for long enough.
-func (w *Worker) spend(n int) {
+// Spend counts an operation on n bytes, and yields when the task has held up its
+// loop for long enough. The worker's own operations count themselves. Who moves
+// bytes with TryRead and TryWrite, which know of no worker, must say so: else a
+// peer that is never slower than we are would have the loop to itself.
+func (w *Worker) Spend(n int) {
 	if w.budget -= n + operationCost; w.budget < 0 {
 		w.Yield()
 	}

@@ -57,8 +57,10 @@ func (d *duplex) run() Outcome {
 	x.vec = x.vec[:0]
 	defer c.Disarm()
 	for {
+		before := x.received + x.sentBytes
 		moved, o := d.step()
 		if moved {
+			w.Spend(int(x.received + x.sentBytes - before))
 			d.progress = w.Now
 		}
 		if o == OutcomeOK && !moved && !d.settled() {
