@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func TestNudge(t *testing.T) {
 			c.Nudge()
 			for seen.Load() < i {
 				// Once is enough: it was armed, or looks at round after the arming.
+				runtime.Gosched()
 			}
 		}
 	}()

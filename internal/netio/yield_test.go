@@ -218,6 +218,7 @@ func TestCutMeetsWrite(t *testing.T) {
 			c.Close()
 		})
 		for !begun.Load() {
+			runtime.Gosched()
 		}
 		for range round * 4 { // so that they meet everywhere
 			pause.Store(true)
