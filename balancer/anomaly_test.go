@@ -96,7 +96,7 @@ func TestAnomalyMitigation(t *testing.T) {
 	}
 	for name, set := range bad {
 		for _, n := range []int{3, 10} {
-			for _, rate := range []int{20 * n, 500} {
+			for _, rate := range []int{20 * n, 40 * n} {
 				for phase := range judgeEvery {
 					a := newAnomalyGroup(t, n, rate, true)
 					for range 10 + phase {

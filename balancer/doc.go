@@ -26,6 +26,15 @@
 // all of this holds for each zone by itself, so a zone without targets has none
 // to pick although others have.
 //
+// # What part each takes
+//
+// An equal one, but for two things. A target in slow start takes max(1 %, elapsed
+// / duration) of its share, and one with an anomaly that is mitigated 5 % of it.
+// Who calls Live.Tick each second has these weights brought up to date; a pick
+// reads no clock, but a table of Shares that came with the eligible targets.
+// Weights go with round_robin and weighted_random; least_outstanding_requests
+// goes by counts alone.
+//
 // A target belongs to a group because the configuration registers it there. A
 // deregistered one is not in the next Snapshot's group and so gets no new work;
 // work in flight keeps its Snapshot and TargetState and finishes.
