@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// MaxIdle is how many idle connections are kept: each loop keeps its share,
 	// rounded down but at least one. The one of the loop that was idle longest
-	// makes room.
+	// makes room. 0 keeps none.
 	MaxIdle int
 	// IdleTimeout is how long an idle connection is kept. It should be below
 	// the target's own keep-alive timeout.
@@ -80,7 +80,11 @@ func New(addr netip.AddrPort, loops int, o Options) *Pool {
 // Configure changes the bounds. Connections that are idle already keep the
 // timeout that they were parked with.
 func (p *Pool) Configure(o Options) {
-	p.maxPerShard.Store(int64(max(1, o.MaxIdle/len(p.shards))))
+	n := 0
+	if o.MaxIdle > 0 {
+		n = max(1, o.MaxIdle/len(p.shards))
+	}
+	p.maxPerShard.Store(int64(n))
 	p.idleTimeout.Store(int64(o.IdleTimeout))
 }
 
@@ -148,7 +152,7 @@ func (p *Pool) Dial(w *netio.Worker, timeout time.Duration) (*Conn, netio.Status
 // the target already closed it or sent more than it was asked for. The caller
 // must have read the last response to its end.
 func (p *Pool) Put(w *netio.Worker, c *Conn) {
-	if p.closed.Load() || c.Hangup() || c.Pending() {
+	if p.closed.Load() || p.maxPerShard.Load() == 0 || c.Hangup() || c.Pending() {
 		c.Close()
 		return
 	}
