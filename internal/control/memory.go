@@ -22,7 +22,7 @@ const (
 // memoryInterval is how often memory is looked at; collectInterval how often, at
 // most, garbage is collected for want of memory.
 const (
-	memoryInterval  = 250 * time.Millisecond
+	memoryInterval  = 100 * time.Millisecond
 	collectInterval = 10 * time.Second
 )
 

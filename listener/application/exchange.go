@@ -214,6 +214,12 @@ func (x *exchange) readHead() headResult {
 				}
 			}
 			scanned = len(in)
+			if x.end == len(x.buf) && x.big == nil && x.server().Pressure() == PressureRefuse {
+				// It would take sixteen times the memory to read on.
+				x.req.Reset(nil)
+				x.begin(0, OutcomeMemoryPressure)
+				return headComplete
+			}
 			if x.end == len(x.buf) && !x.makeRoom() {
 				// Parsing says which limit it broke, and where its parts are now
 				// that the input has moved.
