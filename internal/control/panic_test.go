@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -59,19 +60,29 @@ load_balancers:
 	if n := logs.Len(); n != 1 || !strings.Contains(logs.All()[0].Message, "panic") {
 		t.Errorf("%d errors logged: %v", n, logs.All())
 	}
-	families, err := l.Metrics().Gatherer().Gather()
+	// It is counted after it was answered.
+	deadline := time.Now().Add(patience)
+	for refusals(t, l.Controller, "InternalError") != 1 {
+		if time.Now().After(deadline) {
+			t.Fatal("the panic is not counted among the reasons")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// refusals is the count of elbow_refused_requests_total for a reason.
+func refusals(t *testing.T, c *Controller, reason string) float64 {
+	t.Helper()
+	families, err := c.Metrics().Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "elbow_refused_requests_total" && m.GetLabel()[0].GetValue() == "InternalError" {
-				if n := m.GetCounter().GetValue(); n != 1 {
-					t.Errorf("InternalError counts %v, want 1", n)
-				}
-				return
+			if f.GetName() == "elbow_refused_requests_total" && m.GetLabel()[0].GetValue() == reason {
+				return m.GetCounter().GetValue()
 			}
 		}
 	}
-	t.Error("the panic is not among the reasons")
+	return 0
 }
