@@ -155,7 +155,7 @@ func (e *Engine) ExpireParked() {
 // who calls sees to it that there are no more to come.
 //
 // It looks at every descriptor of the process, which is what makes it free for
-// connections that are never cut: 0.2 ms with a hundred thousand of them.
+// connections that are never cut.
 func (e *Engine) Cut(match func(Parker) bool) {
 	e.table.each(func(c *Conn) {
 		if match(c.parker) {

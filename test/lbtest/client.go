@@ -78,6 +78,9 @@ func (r *run) verbClient(args []string, background bool) error {
 	case "close", "reset", "half-close", "stop":
 		return c.act(do)
 	}
+	if do == "send" && len(args) == 1 && c.busy() {
+		return c.sendMore(args[0])
+	}
 	if err := c.settle(); err != nil {
 		return err
 	}
@@ -133,6 +136,27 @@ func (c *client) act(do string) error {
 	err := c.conn.Close()
 	c.conn = nil
 	return err
+}
+
+// busy tells whether a command is under way in the background.
+func (c *client) busy() bool {
+	select {
+	case <-c.idle():
+		return false
+	default:
+		return true
+	}
+}
+
+// sendMore sends on the connection that a command in the background receives on.
+func (c *client) sendMore(text string) error {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn == nil {
+		return fmt.Errorf("client %s has no connection", c.name)
+	}
+	return c.write(conn, []byte(text))
 }
 
 // begin opens a connection, and sends something without waiting for a
