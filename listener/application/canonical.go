@@ -42,6 +42,8 @@ func needsCanonical(path []byte) bool {
 func appendPlain(dst, path []byte, v view) []byte {
 	for i := 0; i < len(path); i++ {
 		switch b := path[i]; {
+		case b == ';' && v&viewEncodedParams != 0:
+			i = segmentEnd(path, i+1, v) - 1
 		case b == ';' && v&viewParams == 0:
 			n := bytes.IndexByte(path[i:], '/')
 			if n < 0 {
@@ -61,11 +63,34 @@ func appendPlain(dst, path []byte, v view) []byte {
 				dst = append(dst, "%25"...)
 				continue
 			}
+			if c == ';' && v&viewEncodedParams != 0 {
+				i = segmentEnd(path, i+3, v) - 1
+				continue
+			}
 			dst = appendDecoded(dst, c, v)
 			i += 2
 		}
 	}
 	return dst
+}
+
+// segmentEnd is where the segment ends that path[i] is in, for who decodes first.
+func segmentEnd(path []byte, i int, v view) int {
+	for ; i < len(path); i++ {
+		switch path[i] {
+		case '/':
+			return i
+		case '\\':
+			if v&viewBackslash == 0 {
+				return i
+			}
+		case '%':
+			if v&viewSlash == 0 && i+2 < len(path) && path[i+1] == '2' && path[i+2]|0x20 == 'f' {
+				return i
+			}
+		}
+	}
+	return i
 }
 
 // decodeAgain decodes what appendPlain made of path a second time, in place.

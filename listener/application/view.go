@@ -31,6 +31,7 @@ const (
 	viewTwice                             // decoded once more
 	viewAuthority                         // of "//host/path" only /path is the path (RFC 3986 section 4.2)
 	viewDots                              // %2E makes no dot segment: decoded after those were resolved
+	viewEncodedParams                     // decoded before parameters are taken off: %3B begins one, %2F ends it
 )
 
 // dotting says what a reading makes of dot segments and empty segments.
@@ -106,10 +107,15 @@ func viewsOf(path []byte) (v view) {
 				v |= viewTwice
 			case d == '/':
 				v |= viewSlash
+				if v&viewParams != 0 {
+					v |= viewEncodedParams
+				}
 			case d == '\\':
 				v |= viewEncodedBackslash
 			case d == '.':
 				v |= viewDots
+			case d == ';':
+				v |= viewEncodedParams
 			case d == '%':
 				v |= viewTwice
 			}

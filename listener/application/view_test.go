@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	gopath "path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -77,15 +78,18 @@ var models = map[string]func(path string) (view string, ok bool){
 	"tomcat lenient":     func(p string) (string, bool) { return tomcatPath(p, true, "/") },
 	"tomcat passthrough": func(p string) (string, bool) { return tomcatPath(p, true, "%2F") },
 	// PATH_INFO, and with werkzeug's merging
-	"wsgi":          func(p string) (string, bool) { return decode(p), true },
-	"wsgi merged":   func(p string) (string, bool) { return merged(decode(p)), true },
-	"rfc 3986":      func(p string) (string, bool) { return string(resolveDots([]byte(decode(p)), false)), true },
-	"whatwg":        func(p string) (string, bool) { return whatwgPath(p), true },
-	"twice decoded": func(p string) (string, bool) { return cleaned(decode(decode(p))), true },
-	"windows":       func(p string) (string, bool) { return cleaned(strings.ReplaceAll(decode(p), `\`, "/")), true },
-	"c string":      func(p string) (string, bool) { v, _, _ := strings.Cut(decode(p), "\x00"); return cleaned(v), true },
-	"overlong":      func(p string) (string, bool) { return cleaned(lenientUTF8(decode(p))), true },
+	"wsgi":             func(p string) (string, bool) { return decode(p), true },
+	"wsgi merged":      func(p string) (string, bool) { return merged(decode(p)), true },
+	"rfc 3986":         func(p string) (string, bool) { return string(resolveDots([]byte(decode(p)), false)), true },
+	"whatwg":           func(p string) (string, bool) { return whatwgPath(p), true },
+	"twice decoded":    func(p string) (string, bool) { return cleaned(decode(decode(p))), true },
+	"windows":          func(p string) (string, bool) { return cleaned(strings.ReplaceAll(decode(p), `\`, "/")), true },
+	"c string":         func(p string) (string, bool) { v, _, _ := strings.Cut(decode(p), "\x00"); return cleaned(v), true },
+	"cut when decoded": func(p string) (string, bool) { return cleaned(parameters.ReplaceAllString(decode(p), "")), true },
+	"overlong":         func(p string) (string, bool) { return cleaned(lenientUTF8(decode(p))), true },
 }
+
+var parameters = regexp.MustCompile(`;[^/]*`)
 
 func goPath(p string) (string, bool) {
 	u, err := url.ParseRequestURI(p)
@@ -294,6 +298,11 @@ var spellings = []struct{ path, deny, only string }{
 	{"/x/%2e%2e;/admin/x", "denied", "denied"},
 	{"/admin;/../x", "ambiguous", "denied"},
 	{"/public/a%3bb", "passed", "passed"},
+	{"/admin%3ba/x", "ambiguous", "denied"}, // cut after decoding
+	{"/admin%3b", "ambiguous", "denied"},
+	{"/;%2fadmin", "ambiguous", "denied"},
+	{"/x/..%3b/admin/x", "ambiguous", "denied"},
+	{"/public%3ba%2fb/x", "passed", "denied"},
 
 	// What ends or hides characters for some.
 	{"/admin%00", "bad", "bad"},
@@ -372,7 +381,7 @@ func checkModels(t *testing.T, p *policy, path, verdict string) {
 // FuzzSpellings puts paths together from what spellings are made of.
 func FuzzSpellings(f *testing.F) {
 	parts := []string{"/", "/", "/", ".", "..", "%2e", "%2E", "%2f", "%5C", `\`, ";", "admin", "public", "%61dmin", "x", ".key",
-		"%25", "%252e", "%", "%c0%af", "%00", "%u002f", "/../", "/admin/", "/public/", "..;/", "%20", "2f", "5c", "61"}
+		"%25", "%252e", "%", "%c0%af", "%00", "%u002f", "/../", "/admin/", "/public/", "..;/", "%20", "2f", "5c", "61", "%3b"}
 	for _, c := range spellings {
 		f.Add([]byte(nil), c.path)
 	}
